@@ -1,0 +1,1 @@
+DROP FUNCTION ensure_alert_partition(TIMESTAMPTZ);

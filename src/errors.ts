@@ -1,0 +1,170 @@
+/**
+ * Every error this library throws on purpose, and the closed list of their codes.
+ * The meaning of each code stands once, here; `docs/reference/errors.md` is checked against it.
+ */
+
+/** What each code means. A code that was published keeps its meaning and is never used for another. */
+export const ERROR_CODES = {
+  INVALID_INPUT: 'A value given by the caller is not acceptable. `field` and `value` say which.',
+  UNKNOWN_OPTION: 'An option was given that does not exist. The hint names the likely one.',
+  INVALID_CONNECTION_STRING: 'The connection string cannot be parsed. The password is masked in the message.',
+  NOT_FOUND: 'The row to be changed does not exist.',
+  UNKNOWN_HOST: 'A row names a host that is not registered.',
+  ALREADY_EXISTS: 'A row with the same key exists already.',
+  OVERLOADED: 'The alert buffer is full, so the alert was not taken. Try again after `retryAfterMs`.',
+  ALERTS_NOT_STORED: 'Alerts were taken but could not be stored. `alerts` holds them, so none is lost.',
+  STORE_CLOSED: 'The store was closed and takes no more calls.',
+  CONNECTION_FAILED:
+    'The database cannot be reached, or the connection broke. The outcome of a write is unknown.',
+  QUERY_FAILED: 'The database refused a statement. `sqlState` says why.',
+  MALFORMED_ROW: 'The database returned a value that this version cannot represent.',
+  NOT_MIGRATED: 'The database has no schema yet, or an older one than this version needs.',
+  SCHEMA_TOO_NEW: 'The database was migrated by a newer version that this one is not compatible with.',
+  MIGRATION_DIRTY: 'An earlier migration stopped half way and left its mark "dirty".',
+  MIGRATION_HISTORY: 'The migration files and the recorded version do not fit each other.',
+  MIGRATION_FAILED: 'A migration failed and was rolled back. `cause` holds the error of the database.',
+  MIGRATION_LOCKED: 'Another migration holds the lock and did not finish in time.',
+  EMBEDDED_NOT_INSTALLED: 'The PostgreSQL binaries for this platform and version are not installed.',
+  EMBEDDED_IN_USE: 'Another process runs the embedded PostgreSQL in this folder.',
+  EMBEDDED_WRONG_VERSION: 'The folder holds the data of another major version of PostgreSQL.',
+  EMBEDDED_START_FAILED: 'The embedded PostgreSQL did not start. `cause` or the hint tells where its log is.',
+} as const
+
+export type ErrorCode = keyof typeof ERROR_CODES
+
+export interface ErrorDetails {
+  /** What the reader can do about it: a command, an option, a place to look. */
+  readonly hint?: string | undefined
+  readonly cause?: unknown
+}
+
+/** The base of every error thrown on purpose by this library. */
+export class TripwireStorageError extends Error {
+  readonly code: ErrorCode
+  readonly hint: string | undefined
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.name = new.target.name
+    this.code = code
+    this.hint = details.hint
+  }
+}
+
+/** A value from the caller that cannot be accepted; thrown before anything reaches the database. */
+export class InvalidInputError extends TripwireStorageError {
+  /** The name of the field or option, as the caller wrote it: `hostId`, `alerts[3].severity`. */
+  readonly field: string
+  readonly value: unknown
+
+  constructor(
+    field: string,
+    value: unknown,
+    expected: string,
+    details: ErrorDetails & { code?: ErrorCode } = {},
+  ) {
+    super(
+      details.code ?? 'INVALID_INPUT',
+      `${field}: expected ${expected}, got ${describeValue(value)}`,
+      details,
+    )
+    this.field = field
+    this.value = value
+  }
+}
+
+/** An update named a row that does not exist. */
+export class NotFoundError extends TripwireStorageError {
+  readonly kind: 'host' | 'rule'
+  readonly id: string
+
+  constructor(kind: 'host' | 'rule', id: string) {
+    super('NOT_FOUND', `there is no ${kind} with the id ${id}`)
+    this.kind = kind
+    this.id = id
+  }
+}
+
+/** The alert buffer is full. The alert was not taken; nothing was lost. */
+export class OverloadedError extends TripwireStorageError {
+  /** How long to wait before the next try, in milliseconds. */
+  readonly retryAfterMs: number
+
+  constructor(buffered: number, retryAfterMs: number) {
+    super('OVERLOADED', `${buffered} alerts wait for the database already`, {
+      hint: `try again in ${retryAfterMs} ms, or raise maxBufferedAlerts`,
+    })
+    this.retryAfterMs = retryAfterMs
+  }
+}
+
+/** An error of the database or of the connection to it. */
+export class DatabaseError extends TripwireStorageError {
+  /** The five characters of the SQL standard, such as `23505`; absent when the connection itself failed. */
+  readonly sqlState: string | undefined
+  readonly table: string | undefined
+  readonly column: string | undefined
+  readonly constraint: string | undefined
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    details: ErrorDetails & {
+      sqlState?: string | undefined
+      table?: string | undefined
+      column?: string | undefined
+      constraint?: string | undefined
+    },
+  ) {
+    super(code, message, details)
+    this.sqlState = details.sqlState
+    this.table = details.table
+    this.column = details.column
+    this.constraint = details.constraint
+  }
+}
+
+/** SQLSTATE classes and codes after which the same call may succeed: PostgreSQL, appendix A. */
+const RETRYABLE_SQLSTATES: ReadonlySet<string> = new Set([
+  '40001', // serialization_failure
+  '40P01', // deadlock_detected
+  '55P03', // lock_not_available
+  '57P01', // admin_shutdown
+  '57P02', // crash_shutdown
+  '57P03', // cannot_connect_now
+  '57P05', // idle_session_timeout
+  '25P03', // idle_in_transaction_session_timeout
+])
+const RETRYABLE_CLASSES: ReadonlySet<string> = new Set([
+  '08', // connection exception
+  '53', // insufficient resources: disk full, too many connections
+  '58', // system error: I/O
+])
+
+/**
+ * Whether the same call may succeed when it is made again, unchanged.
+ * After a lost connection the outcome of a write is unknown; writes of alerts carry ids and are safe to repeat.
+ */
+export function isRetryable(error: unknown): boolean {
+  if (error instanceof OverloadedError) return true
+  if (!(error instanceof TripwireStorageError)) return false
+  if (error.code === 'CONNECTION_FAILED' || error.code === 'MIGRATION_LOCKED') return true
+  if (!(error instanceof DatabaseError) || error.sqlState === undefined) return false
+  return RETRYABLE_SQLSTATES.has(error.sqlState) || RETRYABLE_CLASSES.has(error.sqlState.slice(0, 2))
+}
+
+const LONGEST_DESCRIPTION = 80
+
+function describeValue(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(shorten(value))
+  if (value === null || value === undefined || typeof value === 'number' || typeof value === 'boolean') {
+    return String(value)
+  }
+  if (typeof value === 'bigint') return `${value}n`
+  if (value instanceof Date) return `Date(${Number.isNaN(value.getTime()) ? 'invalid' : value.toISOString()})`
+  return Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`
+}
+
+function shorten(text: string): string {
+  return text.length <= LONGEST_DESCRIPTION ? text : `${text.slice(0, LONGEST_DESCRIPTION)}…`
+}

@@ -1,0 +1,133 @@
+import pg from 'pg'
+import { TripwireStorageError } from '../errors.ts'
+import { parseConnectionString } from './connection-string.ts'
+import { fromDriver } from './driver-error.ts'
+import { rowTypes } from './row-values.ts'
+
+/** What a statement takes as a parameter. Arrays become PostgreSQL arrays, so their length adds no parameters. */
+export type SqlValue = string | number | boolean | null | readonly (string | null)[]
+
+export interface QueryResult<Row> {
+  readonly rows: readonly Row[]
+  readonly rowCount: number
+}
+
+/** Runs one statement: on any connection of the pool, or on that of a transaction. */
+export interface QueryRunner {
+  query<Row extends object>(sql: string, values?: readonly SqlValue[]): Promise<QueryResult<Row>>
+  /** Runs text that may hold several statements, by the simple protocol, and drops what they return. */
+  runScript(sql: string): Promise<void>
+}
+
+export interface DatabaseOptions {
+  readonly connectionString: string
+  readonly maxConnections: number
+  readonly connectTimeoutMs: number
+  readonly applicationName: string
+}
+
+/**
+ * A pool of connections to one database.
+ *
+ * No session state is left on a connection: no SET, no advisory session lock, no named statement. So a pooler in
+ * transaction mode may stand between.
+ */
+export class Database implements QueryRunner {
+  readonly #pool: pg.Pool
+  readonly #clients = new Set<pg.PoolClient>()
+
+  /** Takes no connection yet. `onIdleError` hears of connections that died while nobody used them. */
+  constructor(options: DatabaseOptions, onIdleError: (error: unknown) => void = () => undefined) {
+    parseConnectionString('connectionString', options.connectionString)
+    this.#pool = new pg.Pool({
+      connectionString: options.connectionString,
+      max: options.maxConnections,
+      connectionTimeoutMillis: options.connectTimeoutMs,
+      application_name: options.applicationName,
+      types: rowTypes,
+    })
+    // Without these listeners a connection that dies, idle or between two statements, ends the process.
+    this.#pool.on('error', error => onIdleError(fromDriver(error)))
+    this.#pool.on('connect', client => {
+      this.#clients.add(client)
+      client.on('error', () => undefined)
+    })
+    this.#pool.on('remove', client => this.#clients.delete(client))
+  }
+
+  async query<Row extends object>(sql: string, values: readonly SqlValue[] = []): Promise<QueryResult<Row>> {
+    return runQuery(this.#pool, sql, values)
+  }
+
+  async runScript(sql: string): Promise<void> {
+    return runScript(this.#pool, sql)
+  }
+
+  /**
+   * Runs `work` in a transaction on one connection. Commits when it returns, rolls back when it throws.
+   * An error of COMMIT itself leaves the outcome unknown: CONNECTION_FAILED.
+   */
+  async transaction<T>(work: (transaction: QueryRunner) => Promise<T>): Promise<T> {
+    const client = await this.#pool.connect().catch((error: unknown) => {
+      throw fromDriver(error)
+    })
+    const transaction: QueryRunner = {
+      query: (sql, values = []) => runQuery(client, sql, values),
+      runScript: sql => runScript(client, sql),
+    }
+    let broken = false
+    try {
+      await transaction.runScript('BEGIN')
+      const result = await work(transaction)
+      await commit(client)
+      return result
+    } catch (error) {
+      broken = await client.query('ROLLBACK').then(
+        () => false,
+        () => true,
+      )
+      throw fromDriver(error)
+    } finally {
+      client.release(broken)
+    }
+  }
+
+  /** Waits for the statements that run, then closes every connection. */
+  async close(): Promise<void> {
+    await this.#pool.end()
+  }
+
+  /** Breaks every connection at once, also one whose server does not answer any more. */
+  async destroy(): Promise<void> {
+    await Promise.allSettled([...this.#clients].map(client => client.end()))
+  }
+}
+
+async function runQuery<Row extends object>(
+  target: pg.Pool | pg.PoolClient,
+  sql: string,
+  values: readonly SqlValue[],
+): Promise<QueryResult<Row>> {
+  try {
+    const result = await target.query<Row>(sql, [...values])
+    return { rows: result.rows, rowCount: result.rowCount ?? 0 }
+  } catch (error) {
+    throw fromDriver(error)
+  }
+}
+
+async function runScript(target: pg.Pool | pg.PoolClient, sql: string): Promise<void> {
+  try {
+    await target.query(sql)
+  } catch (error) {
+    throw fromDriver(error)
+  }
+}
+
+/** COMMIT of a transaction that failed answers ROLLBACK, without an error. */
+async function commit(client: pg.PoolClient): Promise<void> {
+  const result = await client.query('COMMIT')
+  if (result.command !== 'COMMIT') {
+    throw new TripwireStorageError('QUERY_FAILED', 'the transaction had failed, so COMMIT rolled it back')
+  }
+}

@@ -1,0 +1,22 @@
+/** The conditions that this library decides by, under their names in appendix A of the PostgreSQL manual. */
+export const SQLSTATE = {
+  foreignKeyViolation: '23503',
+  uniqueViolation: '23505',
+  checkViolation: '23514',
+  serializationFailure: '40001',
+  deadlockDetected: '40P01',
+  undefinedTable: '42P01',
+  lockNotAvailable: '55P03',
+  adminShutdown: '57P01',
+  crashShutdown: '57P02',
+  cannotConnectNow: '57P03',
+} as const
+
+/** Classes of conditions, by the first two characters. */
+export const SQLSTATE_CLASS = {
+  connectionException: '08',
+  dataException: '22',
+  integrityConstraintViolation: '23',
+  invalidAuthorization: '28',
+  invalidCatalogName: '3D',
+} as const

@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto'
+import { InvalidInputError } from '../errors.ts'
+import { SEVERITY_LEVELS, type SeverityLevel, TRIPWIRE_TYPES, type TripwireType } from '../model/alert.ts'
+import { parseJson, parseObject, parseOneOf, parseOptional, parseText, parseUuid } from '../model/input.ts'
+import type { RawJson } from '../model/raw-json.ts'
+import { parseTimestamp } from '../model/timestamp.ts'
+
+const LONGEST_RULE_NAME = 1000
+/** The same bounds as in the SQL function ensure_alert_partition: a garbage date must not choose a partition. */
+const OLDEST_RECEIVED_AT = '2000-01-01T00:00:00.000000Z'
+const RECEIVED_AT_AHEAD_MS = 31 * 86_400_000
+
+/** An alert whose every value PostgreSQL can take, and whose id is fixed, so that it may be sent again. */
+export interface AcceptedAlert {
+  readonly alertId: string
+  readonly hostId: string
+  readonly timestamp: string
+  readonly tripwireType: TripwireType
+  readonly ruleName: string
+  readonly eventDetail: RawJson | null
+  readonly severity: SeverityLevel
+  /** `null`: the server's time. */
+  readonly receivedAt: string | null
+}
+
+/**
+ * Checks an alert at the border.
+ * @param field the name under which errors speak of it: `alert.severity`, `alerts[3].severity`.
+ * @throws InvalidInputError
+ */
+export function parseAlert(field: string, alert: unknown): AcceptedAlert {
+  const given = parseObject(field, alert, [
+    'alertId',
+    'hostId',
+    'timestamp',
+    'tripwireType',
+    'ruleName',
+    'eventDetail',
+    'severity',
+    'receivedAt',
+  ])
+  return {
+    alertId: given.alertId === undefined ? randomUUID() : parseUuid(`${field}.alertId`, given.alertId),
+    hostId: parseUuid(`${field}.hostId`, given.hostId),
+    timestamp: parseTimestamp(`${field}.timestamp`, given.timestamp),
+    tripwireType: parseOneOf(`${field}.tripwireType`, given.tripwireType, TRIPWIRE_TYPES),
+    ruleName: parseText(`${field}.ruleName`, given.ruleName, LONGEST_RULE_NAME),
+    eventDetail: parseOptional(given.eventDetail, detail => parseJson(`${field}.eventDetail`, detail)),
+    severity: parseOneOf(`${field}.severity`, given.severity, SEVERITY_LEVELS),
+    receivedAt: parseOptional(given.receivedAt, moment => parseReceivedAt(`${field}.receivedAt`, moment)),
+  }
+}
+
+function parseReceivedAt(field: string, value: unknown): string {
+  const receivedAt = parseTimestamp(field, value)
+  const newest = new Date(Date.now() + RECEIVED_AT_AHEAD_MS).toISOString()
+  if (receivedAt < OLDEST_RECEIVED_AT || receivedAt > newest) {
+    throw new InvalidInputError(field, value, 'a moment from the year 2000 to 31 days from now')
+  }
+  return receivedAt
+}

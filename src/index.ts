@@ -1,0 +1,40 @@
+/** The public surface of tripwire-storage. Everything else is internal. */
+export type { AlertCounts } from './alerts/alert-counters.ts'
+export { AlertsNotStoredError, type UnstoredAlert } from './alerts/alerts-not-stored.ts'
+export {
+  DatabaseError,
+  ERROR_CODES,
+  type ErrorCode,
+  InvalidInputError,
+  isRetryable,
+  NotFoundError,
+  OverloadedError,
+  TripwireStorageError,
+} from './errors.ts'
+export {
+  type AppliedMigration,
+  type MigrateOptions,
+  type MigrationStatus,
+  migrateDown,
+  migrateUp,
+  migrationStatus,
+  planMigrateUp,
+} from './migrate/migrate.ts'
+export {
+  type Alert,
+  type AlertPage,
+  type AlertQuery,
+  type AlertReceipt,
+  type NewAlert,
+  SEVERITY_LEVELS,
+  type SeverityLevel,
+  TRIPWIRE_TYPES,
+  type TripwireType,
+} from './model/alert.ts'
+export { type AuditEntry, type AuditQuery, GENESIS_HASH, type NewAuditEntry } from './model/audit-entry.ts'
+export { HOST_STATUSES, type Host, type HostInput, type HostStatus } from './model/host.ts'
+export { type JsonValue, RawJson } from './model/raw-json.ts'
+export type { NewTripwireRule, TripwireRule, TripwireRuleUpdate } from './model/rule.ts'
+export type { TimestampInput } from './model/timestamp.ts'
+export { Store, type StoreEvents, type StoreStats } from './store.ts'
+export type { StoreOptions } from './store-options.ts'

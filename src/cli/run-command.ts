@@ -1,0 +1,67 @@
+import { type Command, CommanderError } from 'commander'
+import { InvalidInputError, TripwireStorageError } from '../errors.ts'
+import type { CommandContext } from './command-context.ts'
+import { EXIT_CODE, type ExitCode } from './exit-code.ts'
+import { buildProgram } from './program.ts'
+
+const USAGE_CODES: ReadonlySet<string> = new Set([
+  'INVALID_INPUT',
+  'UNKNOWN_OPTION',
+  'INVALID_CONNECTION_STRING',
+])
+
+/** Runs one command line and returns its exit code. The only place that listens to signals. */
+export async function runCommand(argv: readonly string[]): Promise<ExitCode> {
+  const abort = new AbortController()
+  const onSignal = (signal: NodeJS.Signals) => {
+    // The first asks to stop in order; the second does not wait.
+    if (abort.signal.aborted) process.exit(EXIT_CODE.failed)
+    process.stderr.write(`\n${signal}: stopping in order; once more to stop at once\n`)
+    abort.abort()
+  }
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  process.stdout.on('error', ignoreClosedPipe)
+  const context: CommandContext = {
+    signal: abort.signal,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    stdin: process.stdin,
+    env: process.env,
+    exitCode: EXIT_CODE.done,
+  }
+  try {
+    await parse(buildProgram(context), argv)
+    return context.exitCode
+  } catch (error) {
+    return reportError(error, argv)
+  } finally {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+  }
+}
+
+async function parse(program: Command, argv: readonly string[]): Promise<void> {
+  await program.parseAsync([...argv], { from: 'user' })
+}
+
+function reportError(error: unknown, argv: readonly string[]): ExitCode {
+  // Commander has printed its own message already.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_CODE.done : EXIT_CODE.usage
+  if (error instanceof TripwireStorageError) {
+    process.stderr.write(`error: ${error.message} [${error.code}]\n`)
+    if (error.hint) process.stderr.write(`hint: ${error.hint}\n`)
+    return error instanceof InvalidInputError && USAGE_CODES.has(error.code)
+      ? EXIT_CODE.usage
+      : EXIT_CODE.failed
+  }
+  const showStack = argv.includes('--debug')
+  process.stderr.write(
+    `error: ${error instanceof Error ? (showStack ? error.stack : error.message) : String(error)}\n`,
+  )
+  return EXIT_CODE.failed
+}
+
+/** A reader that has seen enough, such as head, closes the pipe. That is not a failure. */
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit(EXIT_CODE.done)
+  throw error
+}

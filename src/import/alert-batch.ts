@@ -1,5 +1,4 @@
-import type { NewAlert } from '../model/alert.ts'
-import type { SensorHost } from '../sensors/sensor-adapter.ts'
+import type { SensorAlert, SensorHost } from '../sensors/sensor-adapter.ts'
 import { HostRegistry } from './host-registry.ts'
 import { describeError, type ImportTally } from './import-report.ts'
 import type { ImportTarget } from './import-target.ts'
@@ -14,7 +13,7 @@ export interface PendingAlert {
   /** The length of the line's text in UTF-16 units. */
   readonly characters: number
   readonly host: SensorHost
-  readonly alert: Omit<NewAlert, 'hostId'>
+  readonly alert: SensorAlert
 }
 
 /** Collects alerts and stores them 500 at a time. */
@@ -46,11 +45,16 @@ export class AlertBatch {
     await this.#hosts.register(pending.map(({ host }) => host))
     this.#tally.hosts = this.#hosts.registered
     const alerts = pending.map(({ alert, host }) => ({ ...alert, hostId: this.#hosts.idOf(host) }))
-    const result = await this.#target.insertAlertBatch(alerts)
-    this.#tally.stored += result.stored
-    this.#tally.duplicates += result.duplicates
-    for (const { index, error } of result.refused) {
-      this.#tally.addRefused({ lineNumber: pending[index]?.lineNumber ?? 0, message: describeError(error) })
-    }
+    const receipts = await this.#target.insertAlerts(alerts)
+    pending.forEach(({ lineNumber }, index) => {
+      const receipt = receipts[index]
+      if (receipt?.outcome === 'stored') this.#tally.stored++
+      else if (receipt?.outcome === 'duplicate') this.#tally.duplicates++
+      else
+        this.#tally.addRefused({
+          lineNumber,
+          message: receipt?.error ? describeError(receipt.error) : 'no receipt',
+        })
+    })
   }
 }

@@ -11,6 +11,7 @@ import { AlertBatch } from './alert-batch.ts'
 import { ImportProgress } from './import-progress.ts'
 import { describeError, type ImportProblem, type ImportReport, ImportTally } from './import-report.ts'
 import type { ImportTarget } from './import-target.ts'
+import { OccurrenceCounter } from './occurrence-counter.ts'
 import { type ReadLine, readLines } from './read-lines.ts'
 
 export interface ImportOptions {
@@ -45,10 +46,11 @@ export async function importAlerts(
   const tally = new ImportTally(options.onProblem ?? (() => {}))
   const progress = new ImportProgress(tally, options.onProgress ?? (() => {}), options.now ?? Date.now)
   const batch = new AlertBatch(target, tally)
+  const occurrences = new OccurrenceCounter()
   try {
     for await (const line of readLines(progress.counting(source))) {
       options.signal?.throwIfAborted()
-      await takeLine(line, adapter, tally, batch)
+      await takeLine(line, { adapter, tally, batch, occurrences })
       progress.tick()
     }
   } finally {
@@ -57,12 +59,14 @@ export async function importAlerts(
   return tally.report()
 }
 
-async function takeLine(
-  line: ReadLine,
-  adapter: SensorAdapter,
-  tally: ImportTally,
-  batch: AlertBatch,
-): Promise<void> {
+interface ImportState {
+  readonly adapter: SensorAdapter
+  readonly tally: ImportTally
+  readonly batch: AlertBatch
+  readonly occurrences: OccurrenceCounter
+}
+
+async function takeLine(line: ReadLine, { adapter, tally, batch, occurrences }: ImportState): Promise<void> {
   tally.lines++
   const { lineNumber } = line
   if ('problem' in line) {
@@ -82,5 +86,7 @@ async function takeLine(
     return
   }
   tally.alerts++
-  await batch.add({ lineNumber, characters: line.text.length, host: result.host, alert: result.alert })
+  const { host, alert, identity } = result
+  const alertId = identity === 'own' ? alert.alertId : occurrences.idOfNext(alert.alertId)
+  await batch.add({ lineNumber, characters: line.text.length, host, alert: { ...alert, alertId } })
 }

@@ -1,12 +1,12 @@
 import { InvalidInputError } from '../errors.ts'
-import { type NewAlert, SEVERITY_LEVELS, TRIPWIRE_TYPES } from '../model/alert.ts'
+import { SEVERITY_LEVELS, TRIPWIRE_TYPES } from '../model/alert.ts'
 import { parseObject, parseOneOf, parseText, parseUuid } from '../model/input.ts'
 import { RawJson } from '../model/raw-json.ts'
 import { parseTimestamp } from '../model/timestamp.ts'
 import { derivedAlertId } from './derived-alert-id.ts'
 import { parseJsonObject } from './json-line.ts'
 import { rawMember } from './raw-member.ts'
-import type { SensorAdapter, SensorHost, SensorResult } from './sensor-adapter.ts'
+import type { SensorAdapter, SensorAlert, SensorHost, SensorResult } from './sensor-adapter.ts'
 
 const MEMBERS = [
   'alertId',
@@ -41,11 +41,10 @@ function readLine(line: string): SensorResult {
   const parsed = parseJsonObject('line', text)
   const members = parseObject('alert', Object.fromEntries(parsed), MEMBERS)
   const detail = rawMember(text, 'eventDetail')
-  const alert: Omit<NewAlert, 'hostId'> = {
+  const identity = members.alertId === undefined ? 'content' : 'own'
+  const alert: SensorAlert = {
     alertId:
-      members.alertId === undefined
-        ? derivedAlertId('alert-line', [text])
-        : parseUuid('alertId', members.alertId),
+      identity === 'content' ? derivedAlertId('alert-line', [text]) : parseUuid('alertId', members.alertId),
     timestamp: parseTimestamp('timestamp', members.timestamp),
     tripwireType: parseOneOf('tripwireType', members.tripwireType, TRIPWIRE_TYPES),
     ruleName: parseText('ruleName', members.ruleName, LONGEST_RULE_NAME),
@@ -55,7 +54,7 @@ function readLine(line: string): SensorResult {
       ? {}
       : { receivedAt: parseTimestamp('receivedAt', members.receivedAt) }),
   }
-  return { kind: 'alert', host: readHost(members.hostId, members.hostname), alert }
+  return { kind: 'alert', identity, host: readHost(members.hostId, members.hostname), alert }
 }
 
 function readHost(hostId: unknown, hostname: unknown): SensorHost {

@@ -9,9 +9,21 @@ export type SensorHost =
   | { readonly hostname: string; readonly platform?: string }
   | { readonly hostId: string }
 
+/** An alert that always has its id. */
+export type SensorAlert = Omit<NewAlert, 'hostId' | 'alertId'> & { readonly alertId: string }
+
 /** What one line of a sensor's log became. */
 export type SensorResult =
-  | { readonly kind: 'alert'; readonly host: SensorHost; readonly alert: Omit<NewAlert, 'hostId'> }
+  | {
+      readonly kind: 'alert'
+      readonly host: SensorHost
+      readonly alert: SensorAlert
+      /**
+       * `own`: the sensor numbers its events, so an equal line is the same event again. `content`: it does not, so an
+       * equal line in the same input is another event, which needs an id of its own.
+       */
+      readonly identity: 'own' | 'content'
+    }
   | { readonly kind: 'skipped'; readonly reason: string }
 
 /** Reads one sensor's log format. */

@@ -28,11 +28,13 @@ function readLine(line: string): SensorResult {
   const event = readSysmonEvent(members)
   const type = SYSMON_EVENT_TYPES.get(event.eventId)
   if (type === undefined) return { kind: 'skipped', reason: `Sysmon event ${event.eventId}` }
+  const { alertId, identity } = sysmonAlertId(event, text)
   return {
     kind: 'alert',
+    identity,
     host: { hostname: event.hostname, platform: 'windows' },
     alert: {
-      alertId: sysmonAlertId(event, text),
+      alertId,
       timestamp: sysmonTimestamp(event),
       tripwireType: type.tripwireType,
       ruleName: readRuleName(event, type),

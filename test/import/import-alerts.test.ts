@@ -216,7 +216,7 @@ describe('an import that does not come to its end', () => {
     const failure = new Error('no database')
     let calls = 0
     let released = false
-    target.insertAlertBatch = async () => {
+    target.insertAlerts = async () => {
       calls++
       throw failure
     }

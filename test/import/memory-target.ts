@@ -1,6 +1,6 @@
 import { InvalidInputError } from '../../src/errors.ts'
-import type { AlertBatchResult, ImportTarget } from '../../src/import/import-target.ts'
-import type { NewAlert } from '../../src/model/alert.ts'
+import type { ImportTarget } from '../../src/import/import-target.ts'
+import type { AlertReceipt, NewAlert } from '../../src/model/alert.ts'
 import type { Host, HostInput } from '../../src/model/host.ts'
 
 /** A store in memory: enough to see what an import hands over. Refuses alerts with the rule name `refuse`. */
@@ -35,25 +35,20 @@ export class MemoryTarget implements ImportTarget {
     return this.addHost(host.hostname, { platform: host.platform ?? null }).hostId
   }
 
-  async insertAlertBatch(alerts: readonly NewAlert[]): Promise<AlertBatchResult> {
+  async insertAlerts(alerts: readonly NewAlert[]): Promise<readonly AlertReceipt[]> {
     this.batches.push(alerts.length)
-    const refused: { index: number; error: InvalidInputError }[] = []
-    let stored = 0
-    let duplicates = 0
-    for (const [index, alert] of alerts.entries()) {
-      const key = `${alert.hostId} ${alert.alertId}`
-      if (alert.ruleName === 'refuse') {
-        refused.push({
-          index,
-          error: new InvalidInputError('ruleName', 'refuse', 'another name', { hint: 'rename it' }),
-        })
-      } else if (this.alerts.has(key)) {
-        duplicates++
-      } else {
-        this.alerts.set(key, alert)
-        stored++
-      }
+    return alerts.map(alert => this.#insert(alert))
+  }
+
+  #insert(alert: NewAlert): AlertReceipt {
+    const { alertId } = alert
+    if (alert.ruleName === 'refuse') {
+      const error = new InvalidInputError('ruleName', 'refuse', 'another name', { hint: 'rename it' })
+      return { alertId, outcome: 'rejected', error }
     }
-    return { stored, duplicates, refused }
+    const key = `${alert.hostId} ${alertId}`
+    if (this.alerts.has(key)) return { alertId, outcome: 'duplicate' }
+    this.alerts.set(key, alert)
+    return { alertId, outcome: 'stored' }
   }
 }

@@ -34,6 +34,7 @@ describe('a line in the alert format', () => {
     const line = JSON.stringify({ ...plain, alertId, receivedAt: '2026-03-01T12:00:01+02:00' })
     expect(read(line)).toEqual({
       kind: 'alert',
+      identity: 'own',
       host: { hostname: 'web-1' },
       alert: {
         alertId,

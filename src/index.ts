@@ -11,6 +11,9 @@ export {
   OverloadedError,
   TripwireStorageError,
 } from './errors.ts'
+export { type ImportOptions, importAlerts } from './import/import-alerts.ts'
+export type { ImportProblem, ImportReport } from './import/import-report.ts'
+export type { ImportTarget } from './import/import-target.ts'
 export {
   type AppliedMigration,
   type MigrateOptions,
@@ -36,5 +39,6 @@ export { HOST_STATUSES, type Host, type HostInput, type HostStatus } from './mod
 export { type JsonValue, RawJson } from './model/raw-json.ts'
 export type { NewTripwireRule, TripwireRule, TripwireRuleUpdate } from './model/rule.ts'
 export type { TimestampInput } from './model/timestamp.ts'
+export { SENSOR_FORMATS, type SensorFormat } from './sensors/sensor-adapter.ts'
 export { Store, type StoreEvents, type StoreStats } from './store.ts'
 export type { StoreOptions } from './store-options.ts'

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { CommandContext } from './command-context.ts'
-import { DEFAULT_DATA_DIR, type DatabaseFlags, databaseCommand, withStore } from './database.ts'
+import { type DatabaseFlags, DEFAULT_DATA_DIR, databaseCommand, withStore } from './database.ts'
 import { insertDemoAlerts } from './demo/demo-alerts.ts'
 import { appendDemoAudit } from './demo/demo-audit.ts'
 import { registerDemoHosts, registerDemoRules } from './demo/demo-hosts.ts'

@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { Command } from 'commander'
 import { HOST_STATUSES } from '../model/host.ts'
 import { parseOneOf } from '../model/input.ts'
 import type { CommandContext } from './command-context.ts'
@@ -17,8 +17,15 @@ interface AddFlags extends HostsFlags {
 }
 
 export function hostsCommand(context: CommandContext): Command {
-  return databaseCommand('hosts')
-    .description('list the registered hosts')
+  return new Command('hosts')
+    .description('list or register hosts')
+    .addCommand(listCommand(context), { isDefault: true })
+    .addCommand(addCommand(context))
+}
+
+function listCommand(context: CommandContext): Command {
+  return databaseCommand('list')
+    .description('list the registered hosts (the default)')
     .option('--json', 'one JSON object a line')
     .action(async (flags: HostsFlags) => {
       await withStore(context, flags, async store => {
@@ -35,7 +42,6 @@ export function hostsCommand(context: CommandContext): Command {
         ])
       })
     })
-    .addCommand(addCommand(context))
 }
 
 function addCommand(context: CommandContext): Command {

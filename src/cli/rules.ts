@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { Command } from 'commander'
 import { NotFoundError } from '../errors.ts'
 import { SEVERITY_LEVELS, TRIPWIRE_TYPES } from '../model/alert.ts'
 import { parseOneOf } from '../model/input.ts'
@@ -20,8 +20,18 @@ interface AddFlags extends RulesFlags {
 }
 
 export function rulesCommand(context: CommandContext): Command {
-  return databaseCommand('rules')
-    .description('list the tripwire rules')
+  return new Command('rules')
+    .description('list or change the tripwire rules')
+    .addCommand(listCommand(context), { isDefault: true })
+    .addCommand(addCommand(context))
+    .addCommand(switchCommand(context, 'enable', true))
+    .addCommand(switchCommand(context, 'disable', false))
+    .addCommand(removeCommand(context))
+}
+
+function listCommand(context: CommandContext): Command {
+  return databaseCommand('list')
+    .description('list the tripwire rules (the default)')
     .option('--host <name-or-id>', 'the rules of one host, and the global ones')
     .option('--json', 'one JSON object a line')
     .action(async (flags: RulesFlags) => {
@@ -40,10 +50,6 @@ export function rulesCommand(context: CommandContext): Command {
         ])
       })
     })
-    .addCommand(addCommand(context))
-    .addCommand(switchCommand(context, 'enable', true))
-    .addCommand(switchCommand(context, 'disable', false))
-    .addCommand(removeCommand(context))
 }
 
 function addCommand(context: CommandContext): Command {

@@ -1,7 +1,8 @@
 import { type Command, CommanderError } from 'commander'
 import { InvalidInputError, TripwireStorageError } from '../errors.ts'
-import type { CommandContext } from './command-context.ts'
+import type { CommandContext, TextOutput } from './command-context.ts'
 import { EXIT_CODE, type ExitCode } from './exit-code.ts'
+import { printable } from './output.ts'
 import { buildProgram } from './program.ts'
 
 const USAGE_CODES: ReadonlySet<string> = new Set([
@@ -33,7 +34,7 @@ export async function runCommand(argv: readonly string[]): Promise<ExitCode> {
     await parse(buildProgram(context), argv)
     return context.exitCode
   } catch (error) {
-    return reportError(error, argv)
+    return reportError(error, context.stderr)
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
   }
@@ -43,20 +44,19 @@ async function parse(program: Command, argv: readonly string[]): Promise<void> {
   await program.parseAsync([...argv], { from: 'user' })
 }
 
-function reportError(error: unknown, argv: readonly string[]): ExitCode {
+/** Says what went wrong, and what it means for the exit code. */
+export function reportError(error: unknown, stderr: TextOutput): ExitCode {
   // Commander has printed its own message already.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_CODE.done : EXIT_CODE.usage
   if (error instanceof TripwireStorageError) {
-    process.stderr.write(`error: ${error.message} [${error.code}]\n`)
-    if (error.hint) process.stderr.write(`hint: ${error.hint}\n`)
+    stderr.write(`error: ${printable(error.message)} [${error.code}]\n`)
+    if (error.hint) stderr.write(`hint: ${printable(error.hint)}\n`)
     return error instanceof InvalidInputError && USAGE_CODES.has(error.code)
       ? EXIT_CODE.usage
       : EXIT_CODE.failed
   }
-  const showStack = argv.includes('--debug')
-  process.stderr.write(
-    `error: ${error instanceof Error ? (showStack ? error.stack : error.message) : String(error)}\n`,
-  )
+  // Not one of ours: a defect, or something of the system. The stack tells where.
+  stderr.write(`error: ${error instanceof Error ? error.stack : String(error)}\n`)
   return EXIT_CODE.failed
 }
 

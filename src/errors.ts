@@ -13,6 +13,9 @@ export const ERROR_CODES = {
   ALREADY_EXISTS: 'A row with the same key exists already.',
   OVERLOADED: 'The alert buffer is full, so the alert was not taken. Try again after `retryAfterMs`.',
   ALERTS_NOT_STORED: 'Alerts were taken but could not be stored. `alerts` holds them, so none is lost.',
+  SPOOL_IN_USE: 'Another process or store has the spool folder.',
+  SPOOL_FULL: 'The spool has reached its size limit, or the disk is full, so the alerts were not taken.',
+  SPOOL_FAILED: 'The spool folder cannot be used. `cause` says why.',
   STORE_CLOSED: 'The store was closed and takes no more calls.',
   CONNECTION_FAILED:
     'The database cannot be reached, or the connection broke. The outcome of a write is unknown.',

@@ -1,7 +1,7 @@
 import { OverloadedError } from '../errors.ts'
+import type { AcceptedAlert } from '../model/accepted-alert.ts'
 import type { AlertCounters } from './alert-counters.ts'
 import { AlertsNotStoredError, type UnstoredAlert } from './alerts-not-stored.ts'
-import type { AcceptedAlert } from './parse-alert.ts'
 import type { AlertOutcome } from './store-batch.ts'
 
 /** The most alerts that one statement takes, whatever has gathered while the database was away. */

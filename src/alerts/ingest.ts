@@ -1,10 +1,11 @@
 import { TripwireStorageError } from '../errors.ts'
+import type { AcceptedAlert } from '../model/accepted-alert.ts'
 import type { AlertReceipt } from '../model/alert.ts'
 import type { QueryRunner } from '../pg/database.ts'
 import { AlertBuffer } from './alert-buffer.ts'
 import { AlertCounters, type AlertCounts } from './alert-counters.ts'
 import { AlertsNotStoredError, type UnstoredAlert } from './alerts-not-stored.ts'
-import { type AcceptedAlert, parseAlert } from './parse-alert.ts'
+import { parseAlert } from './parse-alert.ts'
 import { type AlertOutcome, type StoreBatchOptions, storeBatch } from './store-batch.ts'
 
 const LARGEST_STATEMENT = 5000

@@ -1,5 +1,5 @@
+import type { AcceptedAlert } from '../model/accepted-alert.ts'
 import type { QueryRunner } from '../pg/database.ts'
-import type { AcceptedAlert } from './parse-alert.ts'
 
 /**
  * One statement for any number of alerts: every column is one array parameter.

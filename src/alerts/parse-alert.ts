@@ -1,27 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { InvalidInputError } from '../errors.ts'
-import { SEVERITY_LEVELS, type SeverityLevel, TRIPWIRE_TYPES, type TripwireType } from '../model/alert.ts'
+import type { AcceptedAlert } from '../model/accepted-alert.ts'
+import { SEVERITY_LEVELS, TRIPWIRE_TYPES } from '../model/alert.ts'
 import { parseJson, parseObject, parseOneOf, parseOptional, parseText, parseUuid } from '../model/input.ts'
-import type { RawJson } from '../model/raw-json.ts'
 import { parseTimestamp } from '../model/timestamp.ts'
 
 const LONGEST_RULE_NAME = 1000
 /** The same bounds as in the SQL function ensure_alert_partition: a garbage date must not choose a partition. */
 const OLDEST_RECEIVED_AT = '2000-01-01T00:00:00.000000Z'
 const RECEIVED_AT_AHEAD_MS = 31 * 86_400_000
-
-/** An alert whose every value PostgreSQL can take, and whose id is fixed, so that it may be sent again. */
-export interface AcceptedAlert {
-  readonly alertId: string
-  readonly hostId: string
-  readonly timestamp: string
-  readonly tripwireType: TripwireType
-  readonly ruleName: string
-  readonly eventDetail: RawJson | null
-  readonly severity: SeverityLevel
-  /** `null`: the server's time. */
-  readonly receivedAt: string | null
-}
 
 /**
  * Checks an alert at the border.

@@ -1,8 +1,8 @@
 import { DatabaseError } from '../errors.ts'
+import type { AcceptedAlert } from '../model/accepted-alert.ts'
 import type { QueryRunner } from '../pg/database.ts'
 import { SQLSTATE, SQLSTATE_CLASS } from '../pg/sqlstate.ts'
 import { type InsertOutcome, insertAlerts } from './insert-alerts.ts'
-import type { AcceptedAlert } from './parse-alert.ts'
 
 /** `refused`: the database takes every alert of the batch but this one. */
 export type AlertOutcome =

@@ -10,6 +10,8 @@ export const ERROR_CODES = {
   INVALID_CONNECTION_STRING: 'The connection string cannot be parsed. The password is masked in the message.',
   NOT_FOUND: 'The row to be changed does not exist.',
   UNKNOWN_HOST: 'A row names a host that is not registered.',
+  ALERT_CONFLICT:
+    'An alert with the same id and host is stored already, with other content. The first content stays.',
   ALREADY_EXISTS: 'A row with the same key exists already.',
   OVERLOADED: 'The alert buffer is full, so the alert was not taken. Try again after `retryAfterMs`.',
   ALERTS_NOT_STORED: 'Alerts were taken but could not be stored. `alerts` holds them, so none is lost.',

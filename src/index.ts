@@ -1,6 +1,8 @@
 /** The public surface of tripwire-storage. Everything else is internal. */
 export type { AlertCounts } from './alerts/alert-counters.ts'
 export { AlertsNotStoredError, type UnstoredAlert } from './alerts/alerts-not-stored.ts'
+export type { DeadLetteredAlert } from './alerts/durable-store.ts'
+export type { FlushStats } from './alerts/flush-statistics.ts'
 export {
   DatabaseError,
   ERROR_CODES,
@@ -23,6 +25,7 @@ export {
   migrationStatus,
   planMigrateUp,
 } from './migrate/migrate.ts'
+export type { AcceptedAlert } from './model/accepted-alert.ts'
 export {
   type Alert,
   type AlertPage,
@@ -35,10 +38,11 @@ export {
   type TripwireType,
 } from './model/alert.ts'
 export { type AuditEntry, type AuditQuery, GENESIS_HASH, type NewAuditEntry } from './model/audit-entry.ts'
+export type { DeadLetter, DeadLetterFilter, RedriveReport } from './model/dead-letter.ts'
 export { HOST_STATUSES, type Host, type HostInput, type HostStatus } from './model/host.ts'
 export { type JsonValue, RawJson } from './model/raw-json.ts'
 export type { NewTripwireRule, TripwireRule, TripwireRuleUpdate } from './model/rule.ts'
 export type { TimestampInput } from './model/timestamp.ts'
 export { SENSOR_FORMATS, type SensorFormat } from './sensors/sensor-adapter.ts'
-export { Store, type StoreEvents, type StoreStats } from './store.ts'
+export { type CloseReport, Store, type StoreEvents, type StoreStats } from './store.ts'
 export type { StoreOptions } from './store-options.ts'

@@ -1,18 +1,33 @@
 import { InvalidInputError } from './errors.ts'
-import { parseInteger, parseObject, parseText } from './model/input.ts'
+import { parseBoolean, parseInteger, parseObject, parseText } from './model/input.ts'
 
 export const DEFAULT_BATCH_SIZE = 100
 export const DEFAULT_FLUSH_INTERVAL_MS = 100
-export const DEFAULT_MAX_BUFFERED_ALERTS = 10_000
-export const DEFAULT_DEDUPLICATION_WINDOW_MS = 7 * 86_400_000
+export const DEFAULT_MAX_BUFFERED_ALERTS = 20_000
+export const DEFAULT_MAX_BUFFERED_BYTES = 67_108_864
+export const DEFAULT_OVERLOAD_WAIT_MS = 1000
+export const DEFAULT_WRITER_CONNECTIONS = 2
+export const DEFAULT_WRITE_TIMEOUT_MS = 30_000
+export const DEFAULT_RETRY_FOR_MS = 5000
+export const DEFAULT_SPOOL_MAX_BYTES = 1_073_741_824
+export const DEFAULT_DEDUPLICATE_ALL_MONTHS = false
 export const DEFAULT_MAX_CONNECTIONS = 10
 export const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
 export const DEFAULT_CLOSE_TIMEOUT_MS = 10_000
 export const DEFAULT_APPLICATION_NAME = 'tripwire-storage'
 
 const LONGEST_WAIT_MS = 86_400_000
-/** A hundred years. */
-const LONGEST_WINDOW_MS = 36_525 * 86_400_000
+const SMALLEST_BYTES = 1_048_576
+const LARGEST_BYTES = 2 ** 40
+const LONGEST_PATH = 4096
+
+type WaitName =
+  | 'flushIntervalMs'
+  | 'overloadWaitMs'
+  | 'writeTimeoutMs'
+  | 'retryForMs'
+  | 'connectTimeoutMs'
+  | 'closeTimeoutMs'
 
 export interface StoreOptions {
   /** `postgres://user:password@host:5432/database`, with the driver's parameters, such as `?sslmode=verify-full`. */
@@ -21,14 +36,31 @@ export interface StoreOptions {
   readonly batchSize?: number | undefined
   /** The longest that an alert waits for its batch to fill, 1 to 86,400,000 ms. Defaults to 100. */
   readonly flushIntervalMs?: number | undefined
-  /** How many alerts may wait in memory before calls are refused with OVERLOADED; at least `batchSize`. Defaults to 10,000. */
+  /** How many alerts may be in memory, from `batchSize` to 10,000,000. Beyond that, calls wait. Defaults to 20,000. */
   readonly maxBufferedAlerts?: number | undefined
+  /** How many bytes of alerts may be in memory, 1,048,576 to 2^40. Beyond that, calls wait. Defaults to 67,108,864, 64 MiB. */
+  readonly maxBufferedBytes?: number | undefined
+  /** How long a call waits for room in memory before it is refused with OVERLOADED, 1 to 86,400,000 ms. Defaults to 1,000. */
+  readonly overloadWaitMs?: number | undefined
+  /** How many batches may be on their way to the database at once, each on a connection of its own. 1 to 64. Defaults to 2. */
+  readonly writerConnections?: number | undefined
+  /** How long the database may take for a batch before the connection is given up, 1 to 86,400,000 ms. Defaults to 30,000. */
+  readonly writeTimeoutMs?: number | undefined
+  /** How long a batch is tried again after a passing error, such as a lost connection, 1 to 86,400,000 ms. Defaults to 5,000. */
+  readonly retryForMs?: number | undefined
   /**
-   * How far back an alert is recognised as sent before, 0 to 3,155,760,000,000 ms. The month that is being written is always covered as a whole.
-   * `Infinity` looks through all months, at the price of one index look-up a month and alert. Defaults to 604,800,000, a week.
+   * A folder on a local disk for a spool: it takes alerts while the database is away, and brings them in when it is back.
+   * One process at a time may use it. Without it, calls fail while the database is away.
    */
-  readonly deduplicationWindowMs?: number | undefined
-  /** The most connections to the database, 1 to 1,000. Defaults to 10. */
+  readonly spoolDir?: string | undefined
+  /** How many bytes of alerts the spool may hold, 1,048,576 to 2^40. Defaults to 1,073,741,824, 1 GiB. */
+  readonly spoolMaxBytes?: number | undefined
+  /**
+   * Whether an alert is looked for in all months before it is stored. Otherwise it is recognised in the month that is being
+   * written, and seven days back. It takes one index look-up a month and alert, and excludes COPY. Defaults to false.
+   */
+  readonly deduplicateAllMonths?: boolean | undefined
+  /** The most connections for everything but the writing of alerts, 1 to 1,000. Defaults to 10. */
   readonly maxConnections?: number | undefined
   /** How long to wait for a connection, 1 to 86,400,000 ms. Defaults to 10,000. */
   readonly connectTimeoutMs?: number | undefined
@@ -43,7 +75,14 @@ export interface ParsedStoreOptions {
   readonly batchSize: number
   readonly flushIntervalMs: number
   readonly maxBufferedAlerts: number
-  readonly deduplicationWindowMs: number
+  readonly maxBufferedBytes: number
+  readonly overloadWaitMs: number
+  readonly writerConnections: number
+  readonly writeTimeoutMs: number
+  readonly retryForMs: number
+  readonly spoolDir: string | undefined
+  readonly spoolMaxBytes: number
+  readonly deduplicateAllMonths: boolean
   readonly maxConnections: number
   readonly connectTimeoutMs: number
   readonly closeTimeoutMs: number
@@ -55,7 +94,14 @@ const NAMES = [
   'batchSize',
   'flushIntervalMs',
   'maxBufferedAlerts',
-  'deduplicationWindowMs',
+  'maxBufferedBytes',
+  'overloadWaitMs',
+  'writerConnections',
+  'writeTimeoutMs',
+  'retryForMs',
+  'spoolDir',
+  'spoolMaxBytes',
+  'deduplicateAllMonths',
   'maxConnections',
   'connectTimeoutMs',
   'closeTimeoutMs',
@@ -68,8 +114,10 @@ const NAMES = [
  */
 export function parseStoreOptions(options: unknown): ParsedStoreOptions {
   const given = parseObject('options', options, NAMES)
-  const wait = (name: 'flushIntervalMs' | 'connectTimeoutMs' | 'closeTimeoutMs', byDefault: number) =>
+  const wait = (name: WaitName, byDefault: number) =>
     parseInteger(name, given[name] ?? byDefault, 1, LONGEST_WAIT_MS)
+  const bytes = (name: 'maxBufferedBytes' | 'spoolMaxBytes', byDefault: number) =>
+    parseInteger(name, given[name] ?? byDefault, SMALLEST_BYTES, LARGEST_BYTES)
   const batchSize = parseInteger('batchSize', given.batchSize ?? DEFAULT_BATCH_SIZE, 1, 5000)
   const maxBufferedAlerts = given.maxBufferedAlerts ?? Math.max(DEFAULT_MAX_BUFFERED_ALERTS, batchSize)
   return {
@@ -78,7 +126,22 @@ export function parseStoreOptions(options: unknown): ParsedStoreOptions {
     batchSize,
     flushIntervalMs: wait('flushIntervalMs', DEFAULT_FLUSH_INTERVAL_MS),
     maxBufferedAlerts: parseInteger('maxBufferedAlerts', maxBufferedAlerts, batchSize, 10_000_000),
-    deduplicationWindowMs: parseWindow(given.deduplicationWindowMs ?? DEFAULT_DEDUPLICATION_WINDOW_MS),
+    maxBufferedBytes: bytes('maxBufferedBytes', DEFAULT_MAX_BUFFERED_BYTES),
+    overloadWaitMs: wait('overloadWaitMs', DEFAULT_OVERLOAD_WAIT_MS),
+    writerConnections: parseInteger(
+      'writerConnections',
+      given.writerConnections ?? DEFAULT_WRITER_CONNECTIONS,
+      1,
+      64,
+    ),
+    writeTimeoutMs: wait('writeTimeoutMs', DEFAULT_WRITE_TIMEOUT_MS),
+    retryForMs: wait('retryForMs', DEFAULT_RETRY_FOR_MS),
+    spoolDir: given.spoolDir === undefined ? undefined : parseText('spoolDir', given.spoolDir, LONGEST_PATH),
+    spoolMaxBytes: bytes('spoolMaxBytes', DEFAULT_SPOOL_MAX_BYTES),
+    deduplicateAllMonths: parseBoolean(
+      'deduplicateAllMonths',
+      given.deduplicateAllMonths ?? DEFAULT_DEDUPLICATE_ALL_MONTHS,
+    ),
     maxConnections: parseInteger('maxConnections', given.maxConnections ?? DEFAULT_MAX_CONNECTIONS, 1, 1000),
     connectTimeoutMs: wait('connectTimeoutMs', DEFAULT_CONNECT_TIMEOUT_MS),
     closeTimeoutMs: wait('closeTimeoutMs', DEFAULT_CLOSE_TIMEOUT_MS),
@@ -90,9 +153,4 @@ function refuseConnection(given: { readonly connectionString?: unknown }): never
   throw new InvalidInputError('connectionString', given.connectionString, 'a PostgreSQL connection URL', {
     code: 'INVALID_CONNECTION_STRING',
   })
-}
-
-function parseWindow(value: unknown): number {
-  if (value === Number.POSITIVE_INFINITY) return value
-  return parseInteger('deduplicationWindowMs', value, 0, LONGEST_WINDOW_MS)
 }

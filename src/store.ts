@@ -1,44 +1,57 @@
 import { EventEmitter } from 'node:events'
 import type { AlertCounts } from './alerts/alert-counters.ts'
-import { AlertsNotStoredError, type UnstoredAlert } from './alerts/alerts-not-stored.ts'
+import { discardDeadLetters } from './alerts/dead-letters/discard-dead-letters.ts'
+import { listDeadLetters } from './alerts/dead-letters/list-dead-letters.ts'
+import type { DeadLetteredAlert } from './alerts/durable-store.ts'
+import type { FlushStats } from './alerts/flush-statistics.ts'
 import { Ingest } from './alerts/ingest.ts'
 import { queryAlerts } from './alerts/query-alerts.ts'
 import { insertAuditEntry } from './audit/insert-audit-entry.ts'
 import { queryAuditEntries } from './audit/query-audit-entries.ts'
-import { TripwireStorageError } from './errors.ts'
+import { InvalidInputError, TripwireStorageError } from './errors.ts'
 import { getHost, listHosts } from './hosts/read-hosts.ts'
 import { upsertHost } from './hosts/upsert-host.ts'
 import { requireSchema } from './migrate/require-schema.ts'
 import type { AlertPage, AlertQuery, AlertReceipt, NewAlert } from './model/alert.ts'
 import type { AuditEntry, AuditQuery, NewAuditEntry } from './model/audit-entry.ts'
+import type { DeadLetter, DeadLetterFilter, RedriveReport } from './model/dead-letter.ts'
 import type { Host, HostInput } from './model/host.ts'
 import type { NewTripwireRule, TripwireRule, TripwireRuleUpdate } from './model/rule.ts'
 import { ensurePartition } from './partitions/ensure-partition.ts'
 import { Database } from './pg/database.ts'
 import { getRule, listRules } from './rules/read-rules.ts'
 import { createRule, deleteRule, updateRule } from './rules/write-rules.ts'
+import { Spool } from './spool/spool.ts'
 import { type ParsedStoreOptions, parseStoreOptions, type StoreOptions } from './store-options.ts'
+import { within } from './within.ts'
+
+/** Of the time that `close` has, for the flush. The rest is for the spool and the connections. */
+const FLUSH_SHARE = 0.8
 
 /** What a store tells while it works. */
 export interface StoreEvents {
   /** A flush of the timer failed. The alerts stay in memory, and the timer tries again. */
   flushFailed: [event: { readonly error: unknown; readonly waiting: number }]
-  /**
-   * A flush of the timer met alerts that the database refuses. The listener has them now. Without a listener the
-   * next `flush`, the next call that fills a batch, or `close` throws them.
-   */
-  alertsRefused: [event: { readonly alerts: readonly UnstoredAlert[] }]
+  /** The database refused these alerts, one by one. They are in the dead letters. */
+  alertsDeadLettered: [event: { readonly alerts: readonly DeadLetteredAlert[] }]
+  /** The database cannot be asked. Alerts go into the spool, or, without one, their calls fail. */
+  databaseAway: [event: { readonly error: unknown }]
+  /** The database answers again. */
+  databaseBack: []
+  /** The spool cannot be read. What is in it stays there. */
+  spoolFailed: [event: { readonly error: unknown }]
   /** An idle connection died. The pool replaces it when it is needed. */
   connectionLost: [event: { readonly error: unknown }]
 }
 
-/** Counts since the store was opened. `accepted` is always the sum of the other alert counts. */
-export interface StoreStats extends AlertCounts {
-  /** Failed flushes of the timer. */
-  readonly failedFlushes: number
-  /** The error of the last of them. */
+/** Counts since the store was opened. */
+export interface StoreStats extends AlertCounts, FlushStats {
+  /** The error of the last failed flush of the timer. */
   readonly lastFlushError: unknown
 }
+
+/** What became of the alerts of a store, told when it is closed. */
+export type CloseReport = AlertCounts
 
 /**
  * The storage layer: hosts, alerts, tripwire rules and audit entries on PostgreSQL.
@@ -54,47 +67,64 @@ export interface StoreStats extends AlertCounts {
  */
 export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable {
   readonly #db: Database
+  /** Apart, so that a dashboard's queries never keep alerts waiting. */
+  readonly #writerDb: Database
   readonly #options: ParsedStoreOptions
+  readonly #spool: Spool | undefined
   readonly #ingest: Ingest
-  #failedFlushes = 0
   #lastFlushError: unknown
-  #closing: Promise<void> | undefined
+  #closing: Promise<CloseReport> | undefined
 
   /**
    * Connects and checks that the database is migrated.
    * @throws TripwireStorageError NOT_MIGRATED, SCHEMA_TOO_NEW or MIGRATION_DIRTY; the hint names the command that helps.
+   *   SPOOL_IN_USE or SPOOL_FAILED, where there is a spool.
    */
   static async open(options: StoreOptions): Promise<Store> {
-    const store = new Store(parseStoreOptions(options))
+    const parsed = parseStoreOptions(options)
+    const db = new Database(parsed)
     try {
-      await requireSchema(store.#db)
-      return store
-    } catch (error) {
-      await store.#db.close()
-      throw error
+      await requireSchema(db)
+      return new Store(parsed)
+    } finally {
+      await db.close()
     }
   }
 
   private constructor(options: ParsedStoreOptions) {
     super()
     this.#options = options
-    this.#db = new Database(options, error => this.emit('connectionLost', { error }))
-    this.#ingest = new Ingest(this.#db, {
+    const onIdleError = (error: unknown) => this.emit('connectionLost', { error })
+    this.#db = new Database(options, onIdleError)
+    this.#writerDb = new Database(
+      {
+        ...options,
+        // One more than batches on their way: for the drain of the spool.
+        maxConnections: options.writerConnections + 1,
+        statementTimeoutMs: options.writeTimeoutMs,
+      },
+      onIdleError,
+    )
+    this.#spool = openSpool(options)
+    this.#ingest = new Ingest(this.#writerDb, {
       ...options,
-      ensurePartition: moment => ensurePartition(this.#db, moment),
+      spool: this.#spool,
+      ensurePartition: moment => ensurePartition(this.#writerDb, moment),
       onTimerFlushFailed: (error, waiting) => {
-        this.#failedFlushes++
         this.#lastFlushError = error
         this.emit('flushFailed', { error, waiting })
       },
-      onTimerFlushRefused: alerts => this.emit('alertsRefused', { alerts }),
+      onDeadLettered: alerts => this.emit('alertsDeadLettered', { alerts }),
+      onAway: error => this.emit('databaseAway', { error }),
+      onBack: () => this.emit('databaseBack'),
+      onSpoolFailed: error => this.emit('spoolFailed', { error }),
     })
+    this.#ingest.start()
   }
 
   /**
    * Takes an alert into the batch. Returns at once, or, when it fills the batch, after the flush.
-   * @throws OverloadedError when `maxBufferedAlerts` wait already; the alert was not taken.
-   * @throws AlertsNotStoredError with alerts of this or an earlier batch that the database refused.
+   * @throws InvalidInputError, OverloadedError: the alert was not taken.
    * @throws DatabaseError when the flush failed; the alerts stay in memory and are sent again, so do not hand them in again.
    */
   async batchInsertAlerts(alert: NewAlert): Promise<void> {
@@ -102,20 +132,41 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
     return this.#ingest.addToBatch(alert)
   }
 
-  /** Writes every alert that was taken before the call. Throws as `batchInsertAlerts` does. */
+  /** Makes every alert durable that was taken before the call. Throws as `batchInsertAlerts` does. */
   async flush(): Promise<void> {
     this.#refuseWhenClosed()
     return this.#ingest.flush()
   }
 
   /**
-   * Stores alerts now and answers for each, in the order given: `stored`, `duplicate` or `rejected`.
-   * @throws DatabaseError when the database could not be asked. The outcome is unknown then; alerts that bring their own
-   *   `alertId` can be sent again, any number of times.
+   * Makes alerts durable and answers for each, in the order given: `stored`, `duplicate`, `spooled`, or `rejected` and kept as
+   * a dead letter. Many callers share one commit.
+   * @throws OverloadedError when there was no room in memory in time; nothing was taken.
+   * @throws DatabaseError when the database could not be asked, and there is no spool. The outcome is unknown then; alerts
+   *   that bring their own `alertId` can be sent again, any number of times.
    */
   async insertAlerts(alerts: readonly NewAlert[]): Promise<readonly AlertReceipt[]> {
     this.#refuseWhenClosed()
+    if (!Array.isArray(alerts)) throw new InvalidInputError('alerts', alerts, 'a list of alerts')
     return this.#ingest.insert(alerts)
+  }
+
+  /** The alerts that the database refused, oldest first, with the reasons. */
+  async listDeadLetters(filter: DeadLetterFilter = {}): Promise<readonly DeadLetter[]> {
+    this.#refuseWhenClosed()
+    return listDeadLetters(this.#db, filter)
+  }
+
+  /** Hands dead letters in again, for example after their host was registered. What is stored now is no dead letter any more. */
+  async redriveDeadLetters(filter: DeadLetterFilter = {}): Promise<RedriveReport> {
+    this.#refuseWhenClosed()
+    return this.#ingest.redrive(filter)
+  }
+
+  /** Deletes dead letters for good. Returns how many. */
+  async discardDeadLetters(filter: DeadLetterFilter): Promise<number> {
+    this.#refuseWhenClosed()
+    return discardDeadLetters(this.#db, filter)
   }
 
   /** A page of alerts, newest first. Only the months between `from` and `to` are read. */
@@ -189,53 +240,45 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
 
   /** What was taken and what became of it. Works after `close`, too. */
   stats(): StoreStats {
-    return {
-      ...this.#ingest.counts,
-      failedFlushes: this.#failedFlushes,
-      lastFlushError: this.#lastFlushError,
-    }
+    return { ...this.#ingest.counts, ...this.#ingest.flushStats, lastFlushError: this.#lastFlushError }
   }
 
   /**
-   * Takes no more calls, flushes, and closes the connections, all within `closeTimeoutMs`. Closing twice is fine.
-   * @throws AlertsNotStoredError with every alert that was taken and is not known to be stored. They have left memory.
+   * Takes no more calls, makes durable what was taken, and closes the connections, all within `closeTimeoutMs`: what the
+   * database does not take in time goes into the spool. Closing twice is fine.
+   * @throws AlertsNotStoredError with every alert that was taken and is not known to be durable. They have left memory.
    */
-  async close(): Promise<void> {
+  async close(): Promise<CloseReport> {
     this.#closing ??= this.#close()
     return this.#closing
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    return this.close()
+    await this.close()
   }
 
-  async #close(): Promise<void> {
+  async #close(): Promise<CloseReport> {
     const { closeTimeoutMs } = this.#options
-    let timer: NodeJS.Timeout | undefined
-    const timeIsOver = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        const cause = new TripwireStorageError(
-          'CONNECTION_FAILED',
-          `close took longer than ${closeTimeoutMs} ms`,
-        )
-        reject(cause)
-      }, closeTimeoutMs)
-    })
-    const flushedAndClosed = this.#ingest.close().finally(() => this.#db.close())
+    const startedAt = performance.now()
     try {
-      await Promise.race([flushedAndClosed, timeIsOver])
+      await within(closeTimeoutMs * FLUSH_SHARE, 'the last flush', this.#ingest.close())
     } catch (error) {
-      if (error instanceof AlertsNotStoredError) throw error
-      flushedAndClosed.catch(() => undefined)
-      await this.#db.destroy()
-      const unstored = this.#ingest.abandon(error)
-      if (unstored.length > 0) throw new AlertsNotStoredError(unstored)
+      await this.#writerDb.destroy()
+      await this.#ingest.abandon(error)
     } finally {
-      clearTimeout(timer)
+      this.#spool?.close()
+      const leftMs = Math.max(closeTimeoutMs - (performance.now() - startedAt), 1)
+      const closed = Promise.all([this.#db.close(), this.#writerDb.close()])
+      await within(leftMs, 'closing the connections', closed).catch(() => this.#db.destroy())
     }
+    return this.#ingest.counts
   }
 
   #refuseWhenClosed(): void {
     if (this.#closing) throw new TripwireStorageError('STORE_CLOSED', 'the store was closed')
   }
+}
+
+function openSpool({ spoolDir, spoolMaxBytes }: ParsedStoreOptions): Spool | undefined {
+  return spoolDir === undefined ? undefined : Spool.open({ folder: spoolDir, maxBytes: spoolMaxBytes })
 }

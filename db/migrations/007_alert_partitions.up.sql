@@ -4,7 +4,6 @@
 -- Any number may run at once. Writers go on: LIKE + ATTACH needs no exclusive lock on alerts.
 CREATE FUNCTION ensure_alert_partition(p_moment TIMESTAMPTZ) RETURNS TEXT
 LANGUAGE plpgsql
-SET search_path FROM CURRENT
 AS $$
 DECLARE
     v_month     TIMESTAMP := date_trunc('month', p_moment AT TIME ZONE 'UTC');
@@ -41,5 +40,14 @@ BEGIN
         (v_month + INTERVAL '1 month') AT TIME ZONE 'UTC'
     );
     RETURN v_partition;
+END
+$$;
+
+DO $$
+BEGIN
+    EXECUTE format(
+        'ALTER FUNCTION ensure_alert_partition(TIMESTAMPTZ) SET search_path = %I, pg_temp',
+        current_schema()
+    );
 END
 $$;

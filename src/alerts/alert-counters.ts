@@ -1,38 +1,71 @@
-import type { AlertOutcome } from './store-batch.ts'
+import type { AlertOutcome } from './alert-outcome.ts'
 
 export interface AlertCounts {
-  /** Alerts taken since the store was opened. Always the sum of the other four. */
+  /**
+   * Alerts taken and not given back. At every moment
+   * `accepted = stored + duplicate + deadLettered + spooled + inFlight`.
+   */
   readonly accepted: number
   readonly stored: number
   /** Alerts that the database held already. */
   readonly duplicate: number
-  /** Alerts that the database refused one by one. They were handed back, or wait for the next flush. */
-  readonly refused: number
-  /** Alerts that wait in memory or are on their way. */
+  /** Alerts that the database refused one by one. They are in the dead letters. */
+  readonly deadLettered: number
+  /** Alerts that are in the spool now, those of an earlier process included. */
+  readonly spooled: number
+  /** Alerts that are in memory, waiting or on their way. */
   readonly inFlight: number
+  /** Alerts that were not taken, or given back to their caller with an error: none of the above. */
+  readonly rejected: number
 }
 
 /** Counts what was taken and what became of it. What is not settled is in flight. */
 export class AlertCounters {
   #accepted = 0
-  readonly #settled = { stored: 0, duplicate: 0, refused: 0 }
+  #rejected = 0
+  readonly #settled = { stored: 0, duplicate: 0, deadLettered: 0, spooled: 0 }
 
   accept(count: number): void {
     this.#accepted += count
   }
 
-  settle(outcome: AlertOutcome['kind']): void {
+  /** Alerts that were not taken at all. */
+  reject(count: number): void {
+    this.#rejected += count
+  }
+
+  /** Alerts that were taken, and are given back. */
+  giveBack(count: number): void {
+    this.#accepted -= count
+    this.#rejected += count
+  }
+
+  settle(outcome: AlertOutcome['kind'], count = 1): void {
+    this.#settled[outcome] += count
+  }
+
+  /** Alerts that an earlier process left in the spool. */
+  recoverSpooled(count: number): void {
+    this.#accepted += count
+    this.#settled.spooled += count
+  }
+
+  /** An alert left the spool. */
+  unspool(outcome: Exclude<AlertOutcome['kind'], 'spooled'>): void {
+    this.#settled.spooled--
     this.#settled[outcome]++
   }
 
+  /** Alerts that the spool cannot read any more. They were set aside. */
+  loseSpooled(count: number): void {
+    this.#settled.spooled -= count
+    this.giveBack(count)
+  }
+
   snapshot(): AlertCounts {
-    const { stored, duplicate, refused } = this.#settled
-    return {
-      accepted: this.#accepted,
-      stored,
-      duplicate,
-      refused,
-      inFlight: this.#accepted - stored - duplicate - refused,
-    }
+    const { stored, duplicate, deadLettered, spooled } = this.#settled
+    const accepted = this.#accepted
+    const inFlight = accepted - stored - duplicate - deadLettered - spooled
+    return { accepted, stored, duplicate, deadLettered, spooled, inFlight, rejected: this.#rejected }
   }
 }

@@ -1,105 +1,225 @@
-import { TripwireStorageError } from '../errors.ts'
+import { DatabaseError, OverloadedError } from '../errors.ts'
 import type { AcceptedAlert } from '../model/accepted-alert.ts'
 import type { AlertReceipt } from '../model/alert.ts'
-import type { QueryRunner } from '../pg/database.ts'
+import type { DeadLetterFilter, RedriveReport } from '../model/dead-letter.ts'
+import type { Database } from '../pg/database.ts'
 import { AlertBuffer } from './alert-buffer.ts'
 import { AlertCounters, type AlertCounts } from './alert-counters.ts'
+import type { AlertOutcome } from './alert-outcome.ts'
+import { AlertWriter } from './alert-writer.ts'
 import { AlertsNotStoredError, type UnstoredAlert } from './alerts-not-stored.ts'
+import { CopyEncoder } from './copy-encoder.ts'
+import { unreadableAlertJson } from './dead-letters/alert-json.ts'
+import { insertDeadLetters } from './dead-letters/insert-dead-letters.ts'
+import { redriveDeadLetters } from './dead-letters/redrive-dead-letters.ts'
+import { type DurableStoreOptions, storeDurably } from './durable-store.ts'
+import { FlushStatistics, type FlushStats } from './flush-statistics.ts'
+import { insertList, type UnreadableAlert } from './insert-list.ts'
+import { bytesInMemory, MemoryLimit } from './memory-limit.ts'
 import { parseAlert } from './parse-alert.ts'
-import { type AlertOutcome, type StoreBatchOptions, storeBatch } from './store-batch.ts'
+import { type DrainableSpool, SpoolDrain } from './spool-drain.ts'
+import { storeBatch } from './store-batch.ts'
 
-const LARGEST_STATEMENT = 5000
+/** What the ingest needs of a spool: to put alerts in, and what its drain needs. */
+export interface IngestSpool extends DrainableSpool {
+  append(alerts: readonly (AcceptedAlert & { readonly receivedAt: string })[]): void
+}
 
-export interface IngestOptions extends StoreBatchOptions {
+export interface IngestOptions extends DurableStoreOptions {
   readonly batchSize: number
   readonly flushIntervalMs: number
   readonly maxBufferedAlerts: number
+  readonly maxBufferedBytes: number
+  readonly overloadWaitMs: number
+  readonly writerConnections: number
+  readonly retryForMs: number
+  readonly spool: IngestSpool | undefined
   readonly onTimerFlushFailed: (error: unknown, waiting: number) => void
-  readonly onTimerFlushRefused: (refused: readonly UnstoredAlert[]) => boolean
+  readonly onAway: (error: unknown) => void
+  readonly onBack: () => void
+  readonly onSpoolFailed: (error: unknown) => void
 }
 
-/** The way of alerts into the database: buffered, one at a time, or in a list with receipts. */
+/** The way of alerts into the database: counted, bounded in memory, gathered into batches, written, spooled. */
 export class Ingest {
-  readonly #db: QueryRunner
+  readonly #db: Database
   readonly #options: IngestOptions
   readonly #counters = new AlertCounters()
+  readonly #statistics = new FlushStatistics()
+  readonly #memory: MemoryLimit
   readonly #buffer: AlertBuffer
+  readonly #writer: AlertWriter
+  readonly #drain: SpoolDrain | undefined
+  readonly #inserts = new Set<Promise<unknown>>()
 
-  constructor(db: QueryRunner, options: IngestOptions) {
+  constructor(db: Database, options: IngestOptions) {
     this.#db = db
     this.#options = options
+    const { spool } = options
+    this.#memory = new MemoryLimit({
+      maxAlerts: options.maxBufferedAlerts,
+      maxBytes: options.maxBufferedBytes,
+      waitMs: options.overloadWaitMs,
+    })
+    this.#writer = new AlertWriter({
+      ...options,
+      statistics: this.#statistics,
+      store: (alerts, encoder) => storeDurably(db, alerts, encoder, options),
+      spool: spool && (alerts => this.#putIntoSpool(spool, alerts)),
+    })
     this.#buffer = new AlertBuffer({
       ...options,
-      counters: this.#counters,
-      write: alerts => this.#write(alerts),
+      write: alerts => this.#writer.submit(alerts),
+      onSettled: (alerts, outcomes) => this.#settle(alerts, outcomes),
     })
+    this.#drain = spool && this.#makeDrain(spool)
   }
 
   get counts(): AlertCounts {
     return this.#counters.snapshot()
   }
 
+  get flushStats(): FlushStats {
+    return this.#statistics.snapshot()
+  }
+
+  /** Begins to bring in what an earlier process left in the spool. */
+  start(): void {
+    this.#counters.recoverSpooled(this.#options.spool?.size.alerts ?? 0)
+    this.#drain?.start()
+  }
+
+  /** @throws OverloadedError, InvalidInputError: the alert was not taken. Anything else: it was, and stays in memory. */
   async addToBatch(alert: unknown): Promise<void> {
-    return this.#buffer.add(parseAlert('alert', alert))
+    let accepted: AcceptedAlert
+    try {
+      accepted = parseAlert('alert', alert)
+      const bytes = bytesInMemory(accepted)
+      if (!this.#memory.tryReserve(1, bytes)) await this.#memory.reserve(1, bytes)
+    } catch (error) {
+      this.#counters.reject(1)
+      throw error
+    }
+    this.#counters.accept(1)
+    return this.#buffer.add(accepted)
   }
 
   async flush(): Promise<void> {
     return this.#buffer.flush()
   }
 
-  /** Stores a list at once, past the buffer. A receipt for each alert, in the order given. */
+  /** Makes a list durable, past the buffer. A receipt for each alert, in the order given. */
   async insert(alerts: readonly unknown[]): Promise<readonly AlertReceipt[]> {
-    const receipts: AlertReceipt[] = []
-    for (let start = 0; start < alerts.length; start += LARGEST_STATEMENT) {
-      receipts.push(...(await this.#insertChunk(alerts.slice(start, start + LARGEST_STATEMENT), start)))
-    }
-    return receipts
+    const insert = insertList(alerts, {
+      admit: (chunk, mayWait) => this.#admit(chunk, mayWait),
+      submit: chunk => this.#submit(chunk),
+      keepUnreadable: unreadable => this.#keepUnreadable(unreadable),
+    })
+    this.#inserts.add(insert)
+    return insert.finally(() => this.#inserts.delete(insert))
+  }
+
+  async redrive(filter: DeadLetterFilter): Promise<RedriveReport> {
+    const encoder = new CopyEncoder()
+    return redriveDeadLetters(this.#db, filter, async alerts =>
+      alerts.length === 0 ? [] : storeBatch(this.#db, alerts, encoder, this.#options),
+    )
+  }
+
+  /** Makes everything durable that was taken. Throws when that is not possible; then `abandon`. */
+  async close(): Promise<void> {
+    await this.#drain?.stop()
+    await this.#buffer.flush()
+    await Promise.allSettled(this.#inserts)
   }
 
   /**
-   * Flushes, and hands back what could not be stored.
-   * @throws AlertsNotStoredError
+   * Ends without the database: what is in memory goes into the spool.
+   * @throws AlertsNotStoredError with the alerts that went nowhere. The outcome of those on their way is unknown.
    */
-  async close(): Promise<void> {
+  async abandon(cause: unknown): Promise<void> {
+    this.#writer.abandon(cause)
+    await Promise.allSettled(this.#inserts)
+    const error = await this.#buffer.flush().then(
+      () => undefined,
+      (reason: unknown) => reason,
+    )
+    const left = this.#buffer.abandon()
+    if (left.length === 0) return
+    this.#counters.giveBack(left.length)
+    throw new AlertsNotStoredError(left.map((alert): UnstoredAlert => ({ alert, error })))
+  }
+
+  async #admit(alerts: readonly AcceptedAlert[], mayWait: boolean): Promise<boolean> {
+    const bytes = totalBytes(alerts)
+    if (this.#memory.tryReserve(alerts.length, bytes)) return true
+    if (!mayWait) return false
     try {
-      await this.#buffer.flush()
+      await this.#memory.reserve(alerts.length, bytes)
+      return true
     } catch (error) {
-      if (error instanceof AlertsNotStoredError) throw error
-      throw new AlertsNotStoredError(this.#buffer.abandon(error))
+      if (error instanceof OverloadedError) this.#counters.reject(alerts.length)
+      throw error
     }
   }
 
-  /** What is in memory when the time of close is over. The outcome of a write under way is unknown. */
-  abandon(cause: unknown): readonly UnstoredAlert[] {
-    return this.#buffer.abandon(cause)
+  async #submit(alerts: readonly AcceptedAlert[]): Promise<readonly AlertOutcome[]> {
+    this.#counters.accept(alerts.length)
+    try {
+      const outcomes = await this.#writer.submit(alerts)
+      this.#settle(alerts, outcomes)
+      return outcomes
+    } catch (error) {
+      this.#counters.giveBack(alerts.length)
+      this.#memory.release(alerts.length, totalBytes(alerts))
+      throw error
+    }
   }
 
-  #write(alerts: readonly AcceptedAlert[]): Promise<readonly AlertOutcome[]> {
-    return storeBatch(this.#db, alerts, this.#options)
+  #settle(alerts: readonly AcceptedAlert[], outcomes: readonly AlertOutcome[]): void {
+    for (const { kind } of outcomes) this.#counters.settle(kind)
+    this.#memory.release(alerts.length, totalBytes(alerts))
   }
 
-  async #insertChunk(alerts: readonly unknown[], start: number): Promise<readonly AlertReceipt[]> {
-    const parsed = alerts.map((alert, index) => parseOrReject(`alerts[${start + index}]`, alert))
-    const accepted = parsed.filter(each => 'hostId' in each)
-    const outcomes = accepted.length > 0 ? await this.#write(accepted) : []
-    this.#counters.accept(outcomes.length)
-    for (const outcome of outcomes) this.#counters.settle(outcome.kind)
-    const remaining = outcomes.values()
-    return parsed.map(each => ('hostId' in each ? receiptOf(each, remaining.next().value) : each))
+  /** Their sender has the error in the receipt, so a database that is away loses nothing here. */
+  async #keepUnreadable(unreadable: readonly UnreadableAlert[]): Promise<void> {
+    if (unreadable.length === 0) return
+    try {
+      await insertDeadLetters(
+        this.#db,
+        unreadable.map(({ alert, error }) => ({
+          alertJson: unreadableAlertJson(alert),
+          alertId: null,
+          hostId: null,
+          error,
+        })),
+      )
+      this.#counters.accept(unreadable.length)
+      this.#counters.settle('deadLettered', unreadable.length)
+    } catch (error) {
+      if (!(error instanceof DatabaseError)) throw error
+      this.#counters.reject(unreadable.length)
+    }
+  }
+
+  /** A spooled alert is acknowledged now, so this is when it was received. */
+  #putIntoSpool(spool: IngestSpool, alerts: readonly AcceptedAlert[]): void {
+    const now = `${new Date().toISOString().slice(0, -1)}000Z`
+    spool.append(alerts.map(alert => ({ ...alert, receivedAt: alert.receivedAt ?? now })))
+    this.#drain?.start()
+  }
+
+  #makeDrain(spool: IngestSpool): SpoolDrain {
+    const encoder = new CopyEncoder()
+    return new SpoolDrain(spool, {
+      counters: this.#counters,
+      store: alerts => storeDurably(this.#db, alerts, encoder, this.#options),
+      onBack: () => this.#writer.markBack(),
+      onFailed: this.#options.onSpoolFailed,
+    })
   }
 }
 
-function parseOrReject(field: string, alert: unknown): AcceptedAlert | AlertReceipt {
-  try {
-    return parseAlert(field, alert)
-  } catch (error) {
-    if (!(error instanceof TripwireStorageError)) throw error
-    return { alertId: undefined, outcome: 'rejected', error }
-  }
-}
-
-function receiptOf(alert: AcceptedAlert, outcome: AlertOutcome | undefined): AlertReceipt {
-  const { alertId } = alert
-  if (outcome?.kind === 'refused') return { alertId, outcome: 'rejected', error: outcome.error }
-  return { alertId, outcome: outcome?.kind ?? 'rejected' }
+function totalBytes(alerts: readonly AcceptedAlert[]): number {
+  return alerts.reduce((sum, alert) => sum + bytesInMemory(alert), 0)
 }

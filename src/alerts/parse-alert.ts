@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { InvalidInputError } from '../errors.ts'
+import { InvalidInputError, TripwireStorageError } from '../errors.ts'
 import type { AcceptedAlert } from '../model/accepted-alert.ts'
 import { SEVERITY_LEVELS, TRIPWIRE_TYPES } from '../model/alert.ts'
 import { parseJson, parseObject, parseOneOf, parseOptional, parseText, parseUuid } from '../model/input.ts'
@@ -35,6 +35,21 @@ export function parseAlert(field: string, alert: unknown): AcceptedAlert {
     eventDetail: parseOptional(given.eventDetail, detail => parseJson(`${field}.eventDetail`, detail)),
     severity: parseOneOf(`${field}.severity`, given.severity, SEVERITY_LEVELS),
     receivedAt: parseOptional(given.receivedAt, moment => parseReceivedAt(`${field}.receivedAt`, moment)),
+  }
+}
+
+/** The same, with the error as a value. */
+export function parseAlertOrError(
+  field: string,
+  alert: unknown,
+):
+  | { readonly alert: AcceptedAlert; readonly error?: never }
+  | { readonly alert?: never; readonly error: TripwireStorageError } {
+  try {
+    return { alert: parseAlert(field, alert) }
+  } catch (error) {
+    if (error instanceof TripwireStorageError) return { error }
+    throw error
   }
 }
 

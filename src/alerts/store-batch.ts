@@ -1,56 +1,103 @@
-import { DatabaseError } from '../errors.ts'
+import { DatabaseError, TripwireStorageError } from '../errors.ts'
 import type { AcceptedAlert } from '../model/accepted-alert.ts'
-import type { QueryRunner } from '../pg/database.ts'
+import type { Database } from '../pg/database.ts'
 import { SQLSTATE, SQLSTATE_CLASS } from '../pg/sqlstate.ts'
-import { type InsertOutcome, insertAlerts } from './insert-alerts.ts'
+import { copyAlerts, fitsOneCopy } from './copy-alerts.ts'
+import type { CopyEncoder } from './copy-encoder.ts'
+import { type InsertOutcome, insertMissingAlerts } from './insert-missing-alerts.ts'
 
 /** `refused`: the database takes every alert of the batch but this one. */
-export type AlertOutcome =
-  | { readonly kind: InsertOutcome }
-  | { readonly kind: 'refused'; readonly error: DatabaseError }
+export type BatchOutcome =
+  | { readonly kind: 'stored' | 'duplicate' }
+  | { readonly kind: 'refused'; readonly error: TripwireStorageError }
 
 export interface StoreBatchOptions {
-  readonly deduplicationWindowMs: number
+  /** Looks for an alert in all months instead of the last week. Excludes the fast path. */
+  readonly deduplicateAllMonths: boolean
   /** Makes the month's partition that a moment falls into; `null` is the server's now. */
   readonly ensurePartition: (moment: string | null) => Promise<unknown>
 }
 
+const STORED: BatchOutcome = { kind: 'stored' }
+const DUPLICATE: BatchOutcome = { kind: 'duplicate' }
 const MOST_CONFLICT_RETRIES = 5
 
 /**
- * Stores a batch, whatever single alerts are like: a missing month is made, an alert that the database refuses is found by
- * halving while the rest is stored, deadlocks are tried again.
+ * Stores a batch, whatever single alerts are like: by COPY, and, when that fails because of what is in it, by the slow path.
  * @throws DatabaseError when nothing can be said of the alerts themselves, such as a lost connection. Part of the
  *   batch may be stored then; sending all of it again is safe, because the alerts carry their ids.
  */
 export async function storeBatch(
-  db: QueryRunner,
+  db: Database,
+  alerts: readonly AcceptedAlert[],
+  encoder: CopyEncoder,
+  options: StoreBatchOptions,
+): Promise<readonly BatchOutcome[]> {
+  if (!options.deduplicateAllMonths && fitsOneCopy(alerts)) {
+    try {
+      await copyAlerts(db, alerts, encoder)
+      return alerts.map(() => STORED)
+    } catch (error) {
+      if (!isMissingPartition(error) && !isConflict(error) && !isAboutTheAlerts(error)) throw error
+    }
+  }
+  return storeWithoutUnknownHosts(db, alerts, options)
+}
+
+/** Unknown hosts are the one refusal that comes in numbers: all of them are found by one query, the rest by halving. */
+async function storeWithoutUnknownHosts(
+  db: Database,
   alerts: readonly AcceptedAlert[],
   options: StoreBatchOptions,
-): Promise<readonly AlertOutcome[]> {
+): Promise<readonly BatchOutcome[]> {
+  const known = await findKnownHosts(db, alerts)
+  const candidates = alerts.filter(alert => known.has(alert.hostId))
+  const outcomes = (await storeByHalving(db, candidates, options)).values()
+  return alerts.map(alert =>
+    known.has(alert.hostId) ? (outcomes.next().value ?? DUPLICATE) : unknownHost(alert),
+  )
+}
+
+const KNOWN_HOSTS = `
+  SELECT host_id AS "hostId"
+  FROM hosts
+  WHERE host_id = ANY ($1::uuid[])`
+
+async function findKnownHosts(db: Database, alerts: readonly AcceptedAlert[]): Promise<ReadonlySet<string>> {
+  const hostIds = [...new Set(alerts.map(alert => alert.hostId))]
+  const { rows } = await db.query<{ hostId: string }>(KNOWN_HOSTS, [hostIds])
+  return new Set(rows.map(row => row.hostId))
+}
+
+async function storeByHalving(
+  db: Database,
+  alerts: readonly AcceptedAlert[],
+  options: StoreBatchOptions,
+): Promise<readonly BatchOutcome[]> {
+  if (alerts.length === 0) return []
   try {
     const outcomes = await insertWithRetry(db, alerts, options)
-    return outcomes.map(kind => ({ kind }))
+    return outcomes.map((outcome, index) => batchOutcome(outcome, alerts[index]))
   } catch (error) {
     if (!isAboutTheAlerts(error)) throw error
     if (alerts.length === 1) return [{ kind: 'refused', error }]
     const middle = Math.ceil(alerts.length / 2)
     return [
-      ...(await storeBatch(db, alerts.slice(0, middle), options)),
-      ...(await storeBatch(db, alerts.slice(middle), options)),
+      ...(await storeByHalving(db, alerts.slice(0, middle), options)),
+      ...(await storeByHalving(db, alerts.slice(middle), options)),
     ]
   }
 }
 
 async function insertWithRetry(
-  db: QueryRunner,
+  db: Database,
   alerts: readonly AcceptedAlert[],
   options: StoreBatchOptions,
 ): Promise<readonly InsertOutcome[]> {
   let partitionsEnsured = false
   for (let attempt = 1; ; attempt++) {
     try {
-      return await insertAlerts(db, alerts, options.deduplicationWindowMs)
+      return await insertMissingAlerts(db, alerts, options.deduplicateAllMonths)
     } catch (error) {
       if (isMissingPartition(error) && !partitionsEnsured) {
         partitionsEnsured = true
@@ -67,14 +114,41 @@ async function ensurePartitions(alerts: readonly AcceptedAlert[], options: Store
   for (const moment of byMonth.values()) await options.ensurePartition(moment)
 }
 
+function batchOutcome(outcome: InsertOutcome, alert: AcceptedAlert | undefined): BatchOutcome {
+  if (outcome === 'stored') return STORED
+  if (outcome === 'duplicate') return DUPLICATE
+  const error = new TripwireStorageError(
+    'ALERT_CONFLICT',
+    `alert ${alert?.alertId} of host ${alert?.hostId} is stored already, with other content`,
+    { hint: 'the first content stays; a sensor must not give one id to two alerts' },
+  )
+  return { kind: 'refused', error }
+}
+
+function unknownHost(alert: AcceptedAlert): BatchOutcome {
+  const error = new DatabaseError('UNKNOWN_HOST', `alerts: there is no host ${alert.hostId}`, {
+    sqlState: SQLSTATE.foreignKeyViolation,
+    table: 'alerts',
+    column: 'host_id',
+    hint: 'register it with upsertHost, then redrive the dead letter',
+  })
+  return { kind: 'refused', error }
+}
+
 /** PostgreSQL reports a row that fits no partition as a check violation that names no constraint. */
 function isMissingPartition(error: unknown): boolean {
   return error instanceof DatabaseError && error.sqlState === SQLSTATE.checkViolation && !error.constraint
 }
 
+/** Another statement was in the way. The slow path passes over what is stored, so a unique violation is one of these. */
 function isConflict(error: unknown): boolean {
   if (!(error instanceof DatabaseError)) return false
-  return error.sqlState === SQLSTATE.serializationFailure || error.sqlState === SQLSTATE.deadlockDetected
+  const { sqlState } = error
+  return (
+    sqlState === SQLSTATE.serializationFailure ||
+    sqlState === SQLSTATE.deadlockDetected ||
+    sqlState === SQLSTATE.uniqueViolation
+  )
 }
 
 function isAboutTheAlerts(error: unknown): error is DatabaseError {

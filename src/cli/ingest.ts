@@ -31,7 +31,7 @@ export function ingestCommand(context: CommandContext): Command {
     .action(async (file: string, flags: IngestFlags) => {
       const source = await openSource(context, file)
       // A file may be read again at any time, so a look over the last days would not do.
-      const options = { deduplicationWindowMs: Number.POSITIVE_INFINITY }
+      const options = { deduplicateAllMonths: true }
       const report = await withStore(
         context,
         flags,

@@ -1,6 +1,6 @@
+import type { FolderLock } from '../files/folder-lock.ts'
 import type { StartContext } from './cluster.ts'
 import { DATABASE, HOST, type ServerAddress, USER } from './connection.ts'
-import type { FolderLock } from './folder-lock.ts'
 import type { ManagedProcess, ProcessEnd } from './managed-process.ts'
 import { requestShutdown } from './process-status.ts'
 

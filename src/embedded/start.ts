@@ -1,10 +1,16 @@
 import { join } from 'node:path'
 import { TripwireStorageError } from '../errors.ts'
+import {
+  type FolderLock,
+  LOCK_FILE,
+  LOCK_PID_FILE,
+  lockFolder,
+  readLockHolder,
+} from '../files/folder-lock.ts'
 import { findBinaries } from './binaries.ts'
 import { checkClusterVersion, ensureCluster, type StartContext } from './cluster.ts'
 import { type DataFolder, giveToAccount, openDataFolder, removeTemporaries } from './data-folder.ts'
 import { Deadline } from './deadline.ts'
-import { type FolderLock, LOCK_FILE, LOCK_PID_FILE, lockFolder, readLockHolder } from './folder-lock.ts'
 import { launchServer } from './launch-server.ts'
 import { chooseLauncher } from './launcher.ts'
 import { type EmbeddedPostgresOptions, parseEmbeddedOptions } from './options.ts'

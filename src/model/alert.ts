@@ -45,9 +45,10 @@ export interface NewAlert {
 export interface AlertReceipt {
   readonly alertId: string | undefined
   /**
-   * `stored`: it is in the database now. `duplicate`: it was there already. `rejected`: it cannot be stored, and `error` says why.
+   * `stored`: it is in the database now. `duplicate`: it was there already. `spooled`: it is on the local disk, and will be
+   * stored when the database is back. `rejected`: it cannot be stored, `error` says why, and it is kept as a dead letter.
    */
-  readonly outcome: 'stored' | 'duplicate' | 'rejected'
+  readonly outcome: 'stored' | 'duplicate' | 'spooled' | 'rejected'
   readonly error?: TripwireStorageError
 }
 

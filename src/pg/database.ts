@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { TripwireStorageError } from '../errors.ts'
 import { parseConnectionString } from './connection-string.ts'
+import { CopyIn } from './copy-in.ts'
 import { fromDriver } from './driver-error.ts'
 import { rowTypes } from './row-values.ts'
 
@@ -24,6 +25,11 @@ export interface DatabaseOptions {
   readonly maxConnections: number
   readonly connectTimeoutMs: number
   readonly applicationName: string
+  /**
+   * How long a statement may take. A connection on which one takes longer is broken, and its outcome is unknown: the
+   * server may be frozen, or the network gone. Without it there is no limit.
+   */
+  readonly statementTimeoutMs?: number
 }
 
 /**
@@ -45,6 +51,7 @@ export class Database implements QueryRunner {
       connectionTimeoutMillis: options.connectTimeoutMs,
       application_name: options.applicationName,
       types: rowTypes,
+      ...(options.statementTimeoutMs === undefined ? {} : { query_timeout: options.statementTimeoutMs }),
     })
     // Without these listeners a connection that dies, idle or between two statements, ends the process.
     this.#pool.on('error', error => onIdleError(fromDriver(error)))
@@ -86,6 +93,22 @@ export class Database implements QueryRunner {
         () => false,
         () => true,
       )
+      throw fromDriver(error)
+    } finally {
+      client.release(broken)
+    }
+  }
+
+  /** Runs `COPY … FROM STDIN (FORMAT binary)` with its data, as a transaction of its own. */
+  async copyIn(sql: string, data: Uint8Array): Promise<void> {
+    const client = await this.#pool.connect().catch((error: unknown) => {
+      throw fromDriver(error)
+    })
+    let broken = false
+    try {
+      await client.query(new CopyIn(sql, data)).done
+    } catch (error) {
+      broken = !(error instanceof pg.DatabaseError)
       throw fromDriver(error)
     } finally {
       client.release(broken)

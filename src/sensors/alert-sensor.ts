@@ -2,10 +2,10 @@ import { InvalidInputError } from '../errors.ts'
 import { SEVERITY_LEVELS, TRIPWIRE_TYPES } from '../model/alert.ts'
 import { parseObject, parseOneOf, parseText, parseUuid } from '../model/input.ts'
 import { RawJson } from '../model/raw-json.ts'
+import { rawMember } from '../model/raw-member.ts'
 import { parseTimestamp } from '../model/timestamp.ts'
 import { derivedAlertId } from './derived-alert-id.ts'
 import { parseJsonObject } from './json-line.ts'
-import { rawMember } from './raw-member.ts'
 import type { SensorAdapter, SensorAlert, SensorHost, SensorResult } from './sensor-adapter.ts'
 
 const MEMBERS = [

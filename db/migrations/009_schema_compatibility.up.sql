@@ -11,4 +11,4 @@ CREATE TABLE schema_compatibility (
 );
 
 INSERT INTO schema_compatibility (breaking_version)
-VALUES (8);
+VALUES (9);

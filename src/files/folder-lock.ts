@@ -64,8 +64,19 @@ export function readLockHolder(folder: string): number | undefined {
 function writePid(folder: string): void {
   const path = join(folder, LOCK_PID_FILE)
   const temporary = `${path}.tmp-${randomUUID()}`
-  writeFileSync(temporary, `${process.pid}\n`, { flag: 'wx' })
-  renameSync(temporary, path)
+  try {
+    writeFileSync(temporary, `${process.pid}\n`, { flag: 'wx' })
+    renameSync(temporary, path)
+  } catch (error) {
+    rmSync(temporary, { force: true })
+    if (!isDiskFull(error)) throw error
+    // The id is only for messages: a full disk must not keep a folder from its owner. An old id would mislead.
+    rmSync(path, { force: true })
+  }
+}
+
+function isDiskFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
 }
 
 function isBusy(error: unknown): boolean {

@@ -1,0 +1,219 @@
+-- What every alert must satisfy, whichever client writes it: its host is registered, and it is stored once.
+--
+-- One check a statement instead of one a row. The errors are those of a foreign key and of a unique key, so that
+-- clients need not care.
+
+CREATE FUNCTION alerts_check_hosts() RETURNS TRIGGER
+LANGUAGE plpgsql
+SECURITY DEFINER
+AS $$
+DECLARE
+    v_unknown_host UUID;
+BEGIN
+    SELECT written.host_id
+    INTO v_unknown_host
+    FROM (SELECT DISTINCT host_id FROM written_alerts) AS written
+    WHERE NOT EXISTS (
+        SELECT
+        FROM hosts
+        WHERE hosts.host_id = written.host_id
+    )
+    LIMIT 1;
+
+    IF FOUND THEN
+        RAISE EXCEPTION 'alerts: there is no host %', v_unknown_host
+            USING ERRCODE = 'foreign_key_violation',
+                  SCHEMA = TG_TABLE_SCHEMA,
+                  TABLE = TG_TABLE_NAME,
+                  COLUMN = 'host_id',
+                  CONSTRAINT = 'alerts_host_is_registered';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+-- An alert that is sent again after the edge of a month falls into another partition, whose unique index cannot see it.
+-- So for the first week of a month each statement looks back over a week.
+--
+-- Two statements that carry the same alert on both sides of the edge at the same time must not miss each other.
+-- For the first minutes, a statement of the new month waits for the writers of the old one, and holds off those that
+-- began before the edge and have not written yet; when these write, they look ahead.
+CREATE FUNCTION alerts_check_resends() RETURNS TRIGGER
+LANGUAGE plpgsql
+SECURITY DEFINER
+AS $$
+DECLARE
+    c_window CONSTANT INTERVAL := INTERVAL '7 days';
+    c_edge   CONSTANT INTERVAL := INTERVAL '10 minutes';
+    v_oldest TIMESTAMPTZ;
+    v_newest TIMESTAMPTZ;
+    v_month  TIMESTAMPTZ;
+    v_before TEXT;
+BEGIN
+    SELECT min(received_at), max(received_at)
+    INTO v_oldest, v_newest
+    FROM written_alerts;
+
+    v_month := date_trunc('month', v_newest, 'UTC');
+    IF v_oldest - c_window >= v_month AND clock_timestamp() < v_month + INTERVAL '1 month' THEN
+        RETURN NULL;
+    END IF;
+
+    v_before := to_char((v_month - INTERVAL '1 day') AT TIME ZONE 'UTC', '"alerts_y"YYYY"m"MM');
+    IF v_oldest < v_month + c_edge AND v_newest > clock_timestamp() - c_edge AND to_regclass(v_before) IS NOT NULL THEN
+        EXECUTE format('LOCK TABLE %I IN SHARE MODE', v_before);
+    END IF;
+
+    IF EXISTS (
+        SELECT
+        FROM written_alerts AS written
+        JOIN alerts AS other
+            ON other.alert_id = written.alert_id
+            AND other.host_id = written.host_id
+        WHERE other.received_at >= v_oldest - c_window
+            AND other.received_at < v_newest + c_window
+            AND other.received_at >= written.received_at - c_window
+            AND other.received_at < written.received_at + c_window
+            AND date_trunc('month', other.received_at, 'UTC') <> date_trunc('month', written.received_at, 'UTC')
+    ) THEN
+        RAISE EXCEPTION 'alerts: an alert stands in an earlier or later month already'
+            USING ERRCODE = 'unique_violation',
+                  SCHEMA = TG_TABLE_SCHEMA,
+                  TABLE = TG_TABLE_NAME,
+                  CONSTRAINT = 'alerts_stored_once';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+-- A host with alerts cannot be deleted: this side holds off the writers first, so that no insert can slip between.
+CREATE FUNCTION hosts_keep_alerts() RETURNS TRIGGER
+LANGUAGE plpgsql
+SECURITY DEFINER
+AS $$
+DECLARE
+    v_needed_host UUID;
+BEGIN
+    LOCK TABLE alerts IN SHARE MODE;
+
+    SELECT removed.host_id
+    INTO v_needed_host
+    FROM removed_hosts AS removed
+    WHERE NOT EXISTS (SELECT FROM hosts WHERE hosts.host_id = removed.host_id)
+        AND EXISTS (SELECT FROM alerts WHERE alerts.host_id = removed.host_id)
+    LIMIT 1;
+
+    IF FOUND THEN
+        RAISE EXCEPTION 'hosts: alerts still belong to host %', v_needed_host
+            USING ERRCODE = 'foreign_key_violation',
+                  SCHEMA = TG_TABLE_SCHEMA,
+                  TABLE = TG_TABLE_NAME,
+                  COLUMN = 'host_id',
+                  CONSTRAINT = 'alerts_host_is_registered';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION hosts_keep_identity() RETURNS TRIGGER
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    RAISE EXCEPTION 'hosts: a host_id cannot be changed'
+        USING ERRCODE = 'restrict_violation',
+              SCHEMA = TG_TABLE_SCHEMA,
+              TABLE = TG_TABLE_NAME,
+              COLUMN = 'host_id',
+              CONSTRAINT = 'hosts_keep_identity';
+END
+$$;
+
+-- The foreign keys of rules and audit entries refuse TRUNCATE, but CASCADE passes those by.
+CREATE FUNCTION hosts_refuse_truncate() RETURNS TRIGGER
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    RAISE EXCEPTION 'hosts: TRUNCATE would leave alerts without their hosts'
+        USING ERRCODE = 'restrict_violation',
+              HINT = 'use DELETE';
+END
+$$;
+
+CREATE TRIGGER hosts_keep_identity
+    BEFORE UPDATE ON hosts
+    FOR EACH ROW
+    WHEN (OLD.host_id IS DISTINCT FROM NEW.host_id)
+    EXECUTE FUNCTION hosts_keep_identity();
+
+CREATE TRIGGER hosts_keep_alerts
+    AFTER DELETE ON hosts
+    REFERENCING OLD TABLE AS removed_hosts
+    FOR EACH STATEMENT
+    EXECUTE FUNCTION hosts_keep_alerts();
+
+CREATE TRIGGER hosts_refuse_truncate
+    BEFORE TRUNCATE ON hosts
+    FOR EACH STATEMENT
+    EXECUTE FUNCTION hosts_refuse_truncate();
+
+-- A statement trigger fires for the table that the statement names: the parent, or a partition written directly.
+CREATE FUNCTION add_alert_triggers(p_table REGCLASS) RETURNS VOID
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    EXECUTE format(
+        'CREATE TRIGGER alerts_check_hosts_on_insert
+            AFTER INSERT ON %s
+            REFERENCING NEW TABLE AS written_alerts
+            FOR EACH STATEMENT
+            EXECUTE FUNCTION alerts_check_hosts()',
+        p_table
+    );
+    EXECUTE format(
+        'CREATE TRIGGER alerts_check_hosts_on_update
+            AFTER UPDATE ON %s
+            REFERENCING NEW TABLE AS written_alerts
+            FOR EACH STATEMENT
+            EXECUTE FUNCTION alerts_check_hosts()',
+        p_table
+    );
+    EXECUTE format(
+        'CREATE TRIGGER alerts_check_resends
+            AFTER INSERT ON %s
+            REFERENCING NEW TABLE AS written_alerts
+            FOR EACH STATEMENT
+            EXECUTE FUNCTION alerts_check_resends()',
+        p_table
+    );
+END
+$$;
+
+-- Each function finds its tables in the schema that it was made in, whoever calls it. pg_temp last: a temporary table of
+-- the caller must not stand in for one of ours.
+DO $$
+DECLARE
+    v_function TEXT;
+BEGIN
+    FOREACH v_function IN ARRAY ARRAY[
+        'alerts_check_hosts()',
+        'alerts_check_resends()',
+        'hosts_keep_alerts()',
+        'add_alert_triggers(REGCLASS)'
+    ]
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', v_function, current_schema());
+    END LOOP;
+END
+$$;
+
+-- The look back is one index probe an alert. A plan that was made for a small batch, or before the statistics came, must not
+-- read a whole month for a large one.
+ALTER FUNCTION alerts_check_resends() SET enable_hashjoin = off;
+ALTER FUNCTION alerts_check_resends() SET enable_mergejoin = off;
+ALTER FUNCTION alerts_check_resends() SET enable_seqscan = off;
+
+SELECT add_alert_triggers('alerts');
+
+SELECT add_alert_triggers(inhrelid)
+FROM pg_inherits
+WHERE inhparent = 'alerts'::regclass;

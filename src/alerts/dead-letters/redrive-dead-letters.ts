@@ -1,0 +1,65 @@
+import { TripwireStorageError } from '../../errors.ts'
+import type { AcceptedAlert } from '../../model/accepted-alert.ts'
+import type { DeadLetter, RedriveReport } from '../../model/dead-letter.ts'
+import type { QueryRunner } from '../../pg/database.ts'
+import { parseAlert } from '../parse-alert.ts'
+import type { BatchOutcome } from '../store-batch.ts'
+import { alertFromJson } from './alert-json.ts'
+import { deleteDeadLetters } from './discard-dead-letters.ts'
+import { listDeadLetters } from './list-dead-letters.ts'
+
+const DEFAULT_LIMIT = 10_000
+
+const RECORD_ATTEMPTS = `
+  UPDATE alert_dead_letters
+  SET
+    attempts = attempts + 1,
+    last_attempt_at = now(),
+    message = given.message
+  FROM unnest($1::uuid[], $2::text[]) AS given (dead_letter_id, message)
+  WHERE alert_dead_letters.dead_letter_id = given.dead_letter_id`
+
+/**
+ * Hands dead letters in again. The alert is stored first and its dead letter deleted after that: a crash in between
+ * leaves a dead letter whose alert is a duplicate the next time.
+ */
+export async function redriveDeadLetters(
+  db: QueryRunner,
+  filter: { readonly limit?: number | undefined },
+  store: (alerts: readonly AcceptedAlert[]) => Promise<readonly BatchOutcome[]>,
+): Promise<RedriveReport> {
+  const deadLetters = await listDeadLetters(db, { ...filter, limit: filter.limit ?? DEFAULT_LIMIT })
+  const readable: { readonly deadLetter: DeadLetter; readonly alert: AcceptedAlert }[] = []
+  const refused: { readonly deadLetter: DeadLetter; readonly error: TripwireStorageError }[] = []
+  for (const deadLetter of deadLetters) {
+    const alert = tryParse(deadLetter)
+    if (alert instanceof TripwireStorageError) refused.push({ deadLetter, error: alert })
+    else readable.push({ deadLetter, alert })
+  }
+  const outcomes = await store(readable.map(({ alert }) => alert))
+  const done: { readonly id: string; readonly kind: 'stored' | 'duplicate' }[] = []
+  readable.forEach(({ deadLetter }, index) => {
+    const outcome = outcomes[index]
+    if (outcome?.kind === 'refused') refused.push({ deadLetter, error: outcome.error })
+    else if (outcome) done.push({ id: deadLetter.deadLetterId, kind: outcome.kind })
+  })
+  await deleteDeadLetters(
+    db,
+    done.map(({ id }) => id),
+  )
+  await db.query(RECORD_ATTEMPTS, [
+    refused.map(({ deadLetter }) => deadLetter.deadLetterId),
+    refused.map(({ error }) => error.message.toWellFormed().replace(/\0/g, '\ufffd')),
+  ])
+  const stored = done.filter(({ kind }) => kind === 'stored').length
+  return { stored, duplicate: done.length - stored, refused: refused.length }
+}
+
+function tryParse({ alertJson }: DeadLetter): AcceptedAlert | TripwireStorageError {
+  try {
+    return parseAlert('alert', alertFromJson(alertJson))
+  } catch (error) {
+    if (error instanceof TripwireStorageError) return error
+    throw error
+  }
+}

@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { alertsCommand } from './alerts.ts'
 import { auditCommand } from './audit.ts'
 import type { CommandContext } from './command-context.ts'
+import { deadLettersCommand } from './dead-letters.ts'
 import { demoCommand } from './demo.ts'
 import { EXIT_CODE_HELP } from './exit-code.ts'
 import { hostsCommand } from './hosts.ts'
@@ -29,6 +30,7 @@ export function buildProgram(context: CommandContext): Command {
     migrateCommand,
     ingestCommand,
     alertsCommand,
+    deadLettersCommand,
     hostsCommand,
     rulesCommand,
     auditCommand,

@@ -21,8 +21,6 @@ import type { SpooledAlert } from './spooled-alert.ts'
 
 const FORMAT = 1
 const HEAD_BYTES = 60
-/** What one alert takes at least. */
-export const SMALLEST_RECORD = HEAD_BYTES
 const LONGEST_RULE_NAME_BYTES = 65_535
 
 /** The numbers of the format, which must not follow a change of the order in the model. */

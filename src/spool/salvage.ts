@@ -9,7 +9,7 @@ import { isIntact } from './alert-record.ts'
 import { PageImages } from './page-images.ts'
 import { SpoolDatabase } from './spool-database.ts'
 import type { SpoolFiles } from './spool-files.ts'
-import { readRecords } from './table-page.ts'
+import { readLastSequence, readRecords } from './table-page.ts'
 
 /** Bounds the memory; one page of rows may come on top. */
 const BYTES_PER_TRANSACTION = 4 * 1024 * 1024
@@ -34,17 +34,25 @@ export function salvage(files: SpoolFiles, before: BeforeDamage): Salvaged {
   {
     using images = new PageImages(files.database, files.wal)
     using target = SpoolDatabase.create(files.building)
-    const broken = copyIntact(images, target)
-    damaged = Math.max(broken, countMissing(target, before))
+    const { broken, lastSequence } = copyIntact(images, target)
+    const last = Math.max(lastSequence, before.lastSequence ?? 0)
+    damaged = Math.max(broken, countMissing(target, { ...before, lastSequence: last }))
   }
   return { damaged, setAside: files.replaceDatabase() }
 }
 
-/** @returns the count of rows whose number can be read but whose bytes are not intact in any version. */
-function copyIntact(images: PageImages, target: SpoolDatabase): number {
+interface Copied {
+  /** Rows whose number can be read but whose bytes are not intact in any version. */
+  readonly broken: number
+  /** The highest number that was ever given, as far as that can be read. */
+  readonly lastSequence: number
+}
+
+function copyIntact(images: PageImages, target: SpoolDatabase): Copied {
   const broken = new Set<number>()
   let batch: [number, Buffer][] = []
   let bytes = 0
+  let lastSequence = 0
   const store = () => {
     target.transaction(() => {
       for (const [sequence, record] of batch) target.insertAbsent(sequence, record)
@@ -53,6 +61,7 @@ function copyIntact(images: PageImages, target: SpoolDatabase): number {
     bytes = 0
   }
   for (const page of images.all()) {
+    lastSequence = Math.max(lastSequence, readLastSequence(page) ?? 0)
     for (const { sequence, record } of readRecords(page, number => images.find(number))) {
       if (record !== undefined && isIntact(sequence, record)) {
         batch.push([sequence, record])
@@ -64,7 +73,8 @@ function copyIntact(images: PageImages, target: SpoolDatabase): number {
     }
   }
   store()
-  return [...broken].filter(sequence => target.measure(sequence, sequence).alerts === 0).length
+  const lost = [...broken].filter(sequence => target.measure(sequence, sequence).alerts === 0)
+  return { broken: lost.length, lastSequence }
 }
 
 /** Numbers are given without gaps and removed from the front, so those that are missing in between were lost. */

@@ -4,7 +4,12 @@ import { DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqli
 import { PAGE_BYTES, type StoredRecord } from './table-page.ts'
 
 /** Above this the log is cut again after it was written back. */
-const LOG_SIZE_LIMIT = 16 * 1024 * 1024
+const LOG_SIZE_LIMIT = 4 * 1024 * 1024
+/**
+ * In pages. The log is written back at this size, for which the file needs as much space again: on a full disk that is what has to
+ * be freed before anything can be removed.
+ */
+const LOG_PAGES = 256
 /** The file may keep this much when the spool is empty: one MiB is not worth the shrinking. */
 const PAGES_KEPT_WHEN_EMPTY = 256
 
@@ -89,6 +94,7 @@ export class SpoolDatabase implements Disposable {
         PRAGMA fullfsync = ON;
         PRAGMA checkpoint_fullfsync = ON;
         PRAGMA secure_delete = ON;
+        PRAGMA wal_autocheckpoint = ${LOG_PAGES};
         PRAGMA temp_store = MEMORY;
         PRAGMA journal_size_limit = ${LOG_SIZE_LIMIT}`)
       return new SpoolDatabase(database)

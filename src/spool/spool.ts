@@ -148,7 +148,8 @@ export class Spool implements Disposable {
 
   /**
    * Removes alerts that are stored elsewhere now. Durable when it returns. Numbers that are not there are passed over.
-   * @throws TripwireStorageError SPOOL_FULL when the disk is so full that not even this can be written; nothing is removed then.
+   * @throws TripwireStorageError SPOOL_FULL when the disk is so full that not even this can be written; nothing is removed
+   * then. It takes up to about 2 MiB.
    */
   remove(sequences: Iterable<number>): void {
     this.#requireOpen()
@@ -209,7 +210,7 @@ export class Spool implements Disposable {
       return this.#repaired()
     }
     if (!isDiskFull(error)) throw error
-    // The log takes space twice as long as its pages are not written back.
+    // Until the log is written back, its pages take space twice.
     database.checkpoint()
     return database
   }

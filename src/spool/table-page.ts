@@ -30,6 +30,26 @@ export function* readRecords(
   }
 }
 
+/** The bytes of SQLite's integers, by serial type. */
+const INTEGER_BYTES: readonly (number | undefined)[] = [undefined, 1, 2, 3, 4, 6, 8]
+const TABLE_NAME = 'alerts'
+
+/** The highest number ever given, when this is the page of the table (name, seq) in which SQLite keeps it. */
+export function readLastSequence(page: Buffer): number | undefined {
+  if (page[0] !== TABLE_LEAF || page.readUInt16BE(3) !== 1) return undefined
+  const size = readVarint(page, page.readUInt16BE(PAGE_HEAD_BYTES))
+  const rowId = size && readVarint(page, size.next)
+  if (!rowId) return undefined
+  const [headerBytes, nameType, numberType = 0] = page.subarray(rowId.next, rowId.next + 3)
+  const bytes = INTEGER_BYTES[numberType]
+  const nameAt = rowId.next + 3
+  const numberAt = nameAt + TABLE_NAME.length
+  if (headerBytes !== 3 || nameType !== 13 + 2 * TABLE_NAME.length || bytes === undefined) return undefined
+  if (numberAt + bytes > PAGE_BYTES || page.toString('latin1', nameAt, numberAt) !== TABLE_NAME)
+    return undefined
+  return bytes === 8 ? Number(page.readBigInt64BE(numberAt)) : page.readIntBE(numberAt, bytes)
+}
+
 function readCell(
   page: Buffer,
   offset: number,
@@ -67,9 +87,12 @@ function readPayload(
   const parts = [Buffer.from(page.subarray(offset, offset + local))]
   let missing = size - local
   let next = missing > 0 ? page.readUInt32BE(offset + local) : 0
+  // A damaged chain may run in a circle.
+  const seen = new Set([0])
   while (missing > 0) {
-    const overflow = next === 0 ? undefined : readPage(next)
+    const overflow = seen.has(next) ? undefined : readPage(next)
     if (overflow === undefined) return undefined
+    seen.add(next)
     const part = overflow.subarray(4, 4 + Math.min(missing, OVERFLOW_BYTES))
     parts.push(Buffer.from(part))
     missing -= part.length

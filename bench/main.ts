@@ -1,0 +1,29 @@
+/** Benchmarks, each beside a peer or the ceiling measured in the same run: `npm run bench -- ingest`. */
+import { INGEST_USAGE } from './ingest/options.ts'
+import { runIngestBench } from './ingest.ts'
+import { UsageError } from './support/usage-error.ts'
+
+interface Bench {
+  readonly usage: string
+  readonly run: (args: readonly string[]) => Promise<void>
+}
+
+const BENCHES: ReadonlyMap<string, Bench> = new Map([
+  ['ingest', { usage: INGEST_USAGE, run: runIngestBench }],
+])
+
+const [name = '', ...args] = process.argv.slice(2)
+const bench = BENCHES.get(name)
+if (!bench || args.includes('--help')) {
+  const usage = bench?.usage ?? [...BENCHES.values()].map(({ usage }) => usage).join('\n\n')
+  process.stdout.write(`${usage}\n`)
+  if (!bench && name !== '--help') process.exitCode = 2
+} else {
+  try {
+    await bench.run(args)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    process.stderr.write(`${error.message}\n\n${bench.usage}\n`)
+    process.exitCode = 2
+  }
+}

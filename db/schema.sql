@@ -12,6 +12,21 @@ CREATE TYPE tripwire_type AS ENUM ('FILE', 'NETWORK', 'PROCESS');
 
 -- Tables
 
+CREATE TABLE alert_dead_letters (
+    dead_letter_id uuid NOT NULL DEFAULT gen_random_uuid(),
+    alert_json bytea NOT NULL,
+    alert_sha256 bytea NOT NULL GENERATED ALWAYS AS (sha256(alert_json)) STORED,
+    alert_id uuid,
+    host_id uuid,
+    reason text NOT NULL,
+    message text NOT NULL,
+    sql_state text,
+    column_name text,
+    attempts integer NOT NULL DEFAULT 1,
+    first_attempt_at timestamp with time zone NOT NULL DEFAULT now(),
+    last_attempt_at timestamp with time zone NOT NULL DEFAULT now()
+);
+
 CREATE TABLE alerts (
     alert_id uuid NOT NULL DEFAULT gen_random_uuid(),
     host_id uuid NOT NULL,
@@ -72,6 +87,12 @@ CREATE TABLE alerts_y2026m02 PARTITION OF alerts
 
 -- Constraints
 
+ALTER TABLE alert_dead_letters
+    ADD CONSTRAINT alert_dead_letters_attempted CHECK ((attempts > 0));
+
+ALTER TABLE alert_dead_letters
+    ADD CONSTRAINT alert_dead_letters_pkey PRIMARY KEY (dead_letter_id);
+
 ALTER TABLE audit_entries
     ADD CONSTRAINT audit_entries_pkey PRIMARY KEY (entry_id);
 
@@ -104,6 +125,10 @@ ALTER TABLE tripwire_rules
 
 -- Indexes
 
+CREATE INDEX alert_dead_letters_first_attempt_idx ON alert_dead_letters USING btree (first_attempt_at, dead_letter_id);
+
+CREATE UNIQUE INDEX alert_dead_letters_one_per_alert ON alert_dead_letters USING btree (alert_sha256, reason);
+
 CREATE INDEX alerts_critical_received_at_idx ON ONLY alerts USING btree (received_at, alert_id) WHERE (severity = 'CRITICAL'::severity_level);
 
 CREATE INDEX alerts_host_id_received_at_idx ON ONLY alerts USING btree (host_id, received_at, alert_id);
@@ -133,7 +158,7 @@ CREATE INDEX idx_rules_host_id ON tripwire_rules USING btree (host_id);
 CREATE OR REPLACE FUNCTION add_alert_triggers(p_table regclass)
  RETURNS void
  LANGUAGE plpgsql
- SET search_path TO '$user', 'public'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 BEGIN
     EXECUTE format(
@@ -152,17 +177,61 @@ BEGIN
             EXECUTE FUNCTION alerts_check_hosts()',
         p_table
     );
+    EXECUTE format(
+        'CREATE TRIGGER alerts_check_resends
+            AFTER INSERT ON %s
+            REFERENCING NEW TABLE AS written_alerts
+            FOR EACH STATEMENT
+            EXECUTE FUNCTION alerts_check_resends()',
+        p_table
+    );
 END
+$function$;
+
+CREATE OR REPLACE FUNCTION alert_partition_is_complete(p_partition regclass)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+    SELECT
+        EXISTS (
+            SELECT
+            FROM pg_index
+            WHERE indrelid = p_partition
+                AND indisunique
+                AND indisvalid
+                AND indpred IS NULL
+                AND pg_get_indexdef(indexrelid) LIKE '%(alert_id, host_id)'
+        )
+        AND EXISTS (
+            SELECT
+            FROM pg_trigger
+            WHERE tgrelid = p_partition
+                AND tgname = 'alerts_check_hosts_on_insert'
+        )
 $function$;
 
 CREATE OR REPLACE FUNCTION alerts_check_hosts()
  RETURNS trigger
  LANGUAGE plpgsql
- SET search_path TO '$user', 'public'
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 DECLARE
     v_unknown_host UUID;
 BEGIN
+    -- With an older snapshot than this moment's, only a lock tells whether a host is still there.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        PERFORM
+        FROM hosts
+        WHERE host_id IN (SELECT host_id FROM written_alerts)
+        ORDER BY host_id
+        FOR KEY SHARE;
+    END IF;
+
     SELECT written.host_id
     INTO v_unknown_host
     FROM (SELECT DISTINCT host_id FROM written_alerts) AS written
@@ -185,15 +254,102 @@ BEGIN
 END
 $function$;
 
+CREATE OR REPLACE FUNCTION alerts_check_resends()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+DECLARE
+    c_window CONSTANT INTERVAL := INTERVAL '7 days';
+    c_edge   CONSTANT INTERVAL := INTERVAL '10 minutes';
+    v_oldest TIMESTAMPTZ;
+    v_newest TIMESTAMPTZ;
+    v_month  TIMESTAMPTZ;
+    v_before TEXT;
+BEGIN
+    SELECT min(received_at), max(received_at)
+    INTO v_oldest, v_newest
+    FROM written_alerts;
+
+    v_month := date_trunc('month', v_newest, 'UTC');
+    IF v_oldest - c_window >= v_month AND clock_timestamp() < v_month + INTERVAL '1 month' THEN
+        RETURN NULL;
+    END IF;
+
+    v_before := to_char((v_month - INTERVAL '1 day') AT TIME ZONE 'UTC', '"alerts_y"YYYY"m"MM');
+    IF v_oldest < v_month + c_edge AND v_newest > clock_timestamp() - c_edge AND to_regclass(v_before) IS NOT NULL THEN
+        EXECUTE format('LOCK TABLE %I IN SHARE MODE', v_before);
+    END IF;
+
+    IF EXISTS (
+        SELECT
+        FROM written_alerts AS written
+        JOIN alerts AS other
+            ON other.alert_id = written.alert_id
+            AND other.host_id = written.host_id
+        WHERE other.received_at >= v_oldest - c_window
+            AND other.received_at < v_newest + c_window
+            AND other.received_at >= written.received_at - c_window
+            AND other.received_at < written.received_at + c_window
+            AND date_trunc('month', other.received_at, 'UTC') <> date_trunc('month', written.received_at, 'UTC')
+    ) THEN
+        RAISE EXCEPTION 'alerts: an alert stands in an earlier or later month already'
+            USING ERRCODE = 'unique_violation',
+                  SCHEMA = TG_TABLE_SCHEMA,
+                  TABLE = TG_TABLE_NAME,
+                  CONSTRAINT = 'alerts_stored_once';
+    END IF;
+    RETURN NULL;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION complete_alert_partition(p_partition regclass)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+DECLARE
+    v_name NAME := (SELECT relname FROM pg_class WHERE oid = p_partition);
+BEGIN
+    IF NOT EXISTS (
+        SELECT
+        FROM pg_trigger
+        WHERE tgrelid = p_partition
+            AND tgname = 'alerts_check_hosts_on_insert'
+    ) THEN
+        PERFORM add_alert_triggers(p_partition);
+    END IF;
+
+    EXECUTE format('CREATE UNIQUE INDEX IF NOT EXISTS %I ON %s (alert_id, host_id)', v_name || '_stored_once', p_partition);
+EXCEPTION
+    WHEN unique_violation THEN
+        RAISE WARNING '% holds alerts twice, so it has no unique index and cannot refuse resends', p_partition;
+END
+$function$;
+
 CREATE OR REPLACE FUNCTION ensure_alert_partition(p_moment timestamp with time zone)
  RETURNS text
  LANGUAGE plpgsql
- SET search_path TO '$user', 'public'
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
 AS $function$
 DECLARE
     v_month     TIMESTAMP := date_trunc('month', p_moment AT TIME ZONE 'UTC');
-    v_partition TEXT;
+    v_partition TEXT      := to_char(v_month, '"alerts_y"YYYY"m"MM');
+    v_present   REGCLASS  := find_alert_partition(p_moment);
 BEGIN
+    IF v_present IS NOT NULL AND alert_partition_is_complete(v_present) THEN
+        RETURN NULL;
+    END IF;
+
     -- A garbage date must not make a partition: nothing is received before 2000, or much later than now.
     IF p_moment IS NULL
         OR p_moment < '2000-01-01 00:00:00+00'
@@ -205,37 +361,68 @@ BEGIN
                   TABLE = 'alerts';
     END IF;
 
-    v_partition := to_char(v_month, '"alerts_y"YYYY"m"MM');
-    IF to_regclass(v_partition) IS NOT NULL THEN
+    -- One at a time. A lock on the table, because taking it also brings this session's view of the catalogue up to date.
+    LOCK TABLE ONLY alerts IN SHARE UPDATE EXCLUSIVE MODE;
+    v_present := find_alert_partition(p_moment);
+    IF v_present IS NOT NULL THEN
+        PERFORM complete_alert_partition(v_present);
         RETURN NULL;
     END IF;
 
-    PERFORM pg_advisory_xact_lock(hashtextextended('tripwire-storage: alert partitions', 0));
     IF to_regclass(v_partition) IS NOT NULL THEN
-        RETURN NULL;
+        RAISE EXCEPTION 'alerts: a table % exists, but is no partition of alerts', v_partition
+            USING ERRCODE = 'duplicate_table',
+                  HINT = 'it may have been detached; attach it again, or rename it';
     END IF;
 
     EXECUTE format('CREATE TABLE %I (LIKE alerts INCLUDING ALL)', v_partition);
-    EXECUTE format('CREATE UNIQUE INDEX %I ON %I (alert_id, host_id)', v_partition || '_stored_once', v_partition);
-    PERFORM add_alert_triggers(v_partition::regclass);
+    PERFORM complete_alert_partition(v_partition::regclass);
     EXECUTE format(
         'ALTER TABLE alerts ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
         v_partition,
-        v_month AT TIME ZONE 'UTC',
-        (v_month + INTERVAL '1 month') AT TIME ZONE 'UTC'
+        to_char(v_month, 'YYYY-MM-DD') || ' 00:00:00+00',
+        to_char(v_month + INTERVAL '1 month', 'YYYY-MM-DD') || ' 00:00:00+00'
     );
     RETURN v_partition;
 END
 $function$;
 
+CREATE OR REPLACE FUNCTION find_alert_partition(p_moment timestamp with time zone)
+ RETURNS regclass
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+    SELECT partition.oid::regclass
+    FROM pg_inherits
+    JOIN pg_class AS partition
+        ON partition.oid = pg_inherits.inhrelid
+    CROSS JOIN LATERAL regexp_match(
+        pg_get_expr(partition.relpartbound, partition.oid),
+        'FROM \((MINVALUE|''[^'']*'')\) TO \((MAXVALUE|''[^'']*'')\)'
+    ) AS bounds
+    WHERE pg_inherits.inhparent = 'alerts'::regclass
+        AND (bounds[1] = 'MINVALUE' OR p_moment >= trim(bounds[1], '''')::timestamptz)
+        AND (bounds[2] = 'MAXVALUE' OR p_moment < trim(bounds[2], '''')::timestamptz)
+$function$;
+
 CREATE OR REPLACE FUNCTION hosts_keep_alerts()
  RETURNS trigger
  LANGUAGE plpgsql
- SET search_path TO '$user', 'public'
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 DECLARE
     v_needed_host UUID;
 BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'hosts: a host can only be deleted at READ COMMITTED'
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'with an older snapshot, its newest alerts would not be seen';
+    END IF;
+
     LOCK TABLE alerts IN SHARE MODE;
 
     SELECT removed.host_id
@@ -296,6 +483,12 @@ CREATE TRIGGER alerts_check_hosts_on_update
     FOR EACH STATEMENT
     EXECUTE FUNCTION alerts_check_hosts();
 
+CREATE TRIGGER alerts_check_resends
+    AFTER INSERT ON alerts
+    REFERENCING NEW TABLE AS written_alerts
+    FOR EACH STATEMENT
+    EXECUTE FUNCTION alerts_check_resends();
+
 CREATE TRIGGER alerts_check_hosts_on_insert
     AFTER INSERT ON alerts_y2026m02
     REFERENCING NEW TABLE AS written_alerts
@@ -307,6 +500,12 @@ CREATE TRIGGER alerts_check_hosts_on_update
     REFERENCING NEW TABLE AS written_alerts
     FOR EACH STATEMENT
     EXECUTE FUNCTION alerts_check_hosts();
+
+CREATE TRIGGER alerts_check_resends
+    AFTER INSERT ON alerts_y2026m02
+    REFERENCING NEW TABLE AS written_alerts
+    FOR EACH STATEMENT
+    EXECUTE FUNCTION alerts_check_resends();
 
 CREATE TRIGGER hosts_keep_alerts
     AFTER DELETE ON hosts

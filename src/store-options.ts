@@ -150,7 +150,12 @@ export function parseStoreOptions(options: unknown): ParsedStoreOptions {
 }
 
 function refuseConnection(given: { readonly connectionString?: unknown }): never {
-  throw new InvalidInputError('connectionString', given.connectionString, 'a PostgreSQL connection URL', {
-    code: 'INVALID_CONNECTION_STRING',
-  })
+  throw new InvalidInputError(
+    'connectionString',
+    typeof given.connectionString,
+    'a PostgreSQL connection URL',
+    {
+      code: 'INVALID_CONNECTION_STRING',
+    },
+  )
 }

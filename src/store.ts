@@ -17,11 +17,12 @@ import type { AuditEntry, AuditQuery, NewAuditEntry } from './model/audit-entry.
 import type { DeadLetter, DeadLetterFilter, RedriveReport } from './model/dead-letter.ts'
 import type { Host, HostInput } from './model/host.ts'
 import type { NewTripwireRule, TripwireRule, TripwireRuleUpdate } from './model/rule.ts'
-import { ensurePartition } from './partitions/ensure-partition.ts'
+import { ensureCurrentPartition, ensurePartition } from './partitions/ensure-partition.ts'
 import { Database } from './pg/database.ts'
 import { getRule, listRules } from './rules/read-rules.ts'
 import { createRule, deleteRule, updateRule } from './rules/write-rules.ts'
 import { Spool } from './spool/spool.ts'
+import { observeStore, type StoreMetrics } from './store-metrics.ts'
 import { type ParsedStoreOptions, parseStoreOptions, type StoreOptions } from './store-options.ts'
 import { within } from './within.ts'
 
@@ -72,6 +73,7 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
   readonly #options: ParsedStoreOptions
   readonly #spool: Spool | undefined
   readonly #ingest: Ingest
+  readonly #metrics: StoreMetrics
   #lastFlushError: unknown
   #closing: Promise<CloseReport> | undefined
 
@@ -106,9 +108,12 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
       onIdleError,
     )
     this.#spool = openSpool(options)
+    this.#metrics = observeStore(() => this.#ingest.counts)
     this.#ingest = new Ingest(this.#writerDb, {
       ...options,
       spool: this.#spool,
+      flushListener: this.#metrics,
+      beginMonth: () => ensureCurrentPartition(this.#writerDb),
       ensurePartition: moment => ensurePartition(this.#writerDb, moment),
       onTimerFlushFailed: (error, waiting) => {
         this.#lastFlushError = error
@@ -263,13 +268,17 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
     try {
       await within(closeTimeoutMs * FLUSH_SHARE, 'the last flush', this.#ingest.close())
     } catch (error) {
-      await this.#writerDb.destroy()
+      this.#writerDb.destroy()
       await this.#ingest.abandon(error)
     } finally {
       this.#spool?.close()
+      this.#metrics.stop()
       const leftMs = Math.max(closeTimeoutMs - (performance.now() - startedAt), 1)
       const closed = Promise.all([this.#db.close(), this.#writerDb.close()])
-      await within(leftMs, 'closing the connections', closed).catch(() => this.#db.destroy())
+      await within(leftMs, 'closing the connections', closed).catch(() => {
+        this.#db.destroy()
+        this.#writerDb.destroy()
+      })
     }
     return this.#ingest.counts
   }

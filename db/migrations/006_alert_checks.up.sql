@@ -10,6 +10,15 @@ AS $$
 DECLARE
     v_unknown_host UUID;
 BEGIN
+    -- With an older snapshot than this moment's, only a lock tells whether a host is still there.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        PERFORM
+        FROM hosts
+        WHERE host_id IN (SELECT host_id FROM written_alerts)
+        ORDER BY host_id
+        FOR KEY SHARE;
+    END IF;
+
     SELECT written.host_id
     INTO v_unknown_host
     FROM (SELECT DISTINCT host_id FROM written_alerts) AS written
@@ -94,6 +103,12 @@ AS $$
 DECLARE
     v_needed_host UUID;
 BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'hosts: a host can only be deleted at READ COMMITTED'
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'with an older snapshot, its newest alerts would not be seen';
+    END IF;
+
     LOCK TABLE alerts IN SHARE MODE;
 
     SELECT removed.host_id

@@ -15,23 +15,36 @@ export interface FlushStats {
   readonly flushP99Ms: number
 }
 
+/** Hears of each flush, for metrics. */
+export interface FlushListener {
+  recordFlush(alerts: number, durationMs: number): void
+  recordRetry(): void
+}
+
 /** Measures flushes. */
 export class FlushStatistics {
+  readonly #listener: FlushListener
   #flushes = 0
   #retries = 0
   #failures = 0
   readonly #durations: number[] = []
   readonly #sizes: number[] = []
 
+  constructor(listener: FlushListener) {
+    this.#listener = listener
+  }
+
   recordFlush(alerts: number, durationMs: number): void {
     const slot = this.#flushes % REMEMBERED_FLUSHES
     this.#durations[slot] = durationMs
     this.#sizes[slot] = alerts
     this.#flushes++
+    this.#listener.recordFlush(alerts, durationMs)
   }
 
   recordRetry(): void {
     this.#retries++
+    this.#listener.recordRetry()
   }
 
   recordFailure(): void {

@@ -13,7 +13,7 @@ import { unreadableAlertJson } from './dead-letters/alert-json.ts'
 import { insertDeadLetters } from './dead-letters/insert-dead-letters.ts'
 import { redriveDeadLetters } from './dead-letters/redrive-dead-letters.ts'
 import { type DurableStoreOptions, storeDurably } from './durable-store.ts'
-import { FlushStatistics, type FlushStats } from './flush-statistics.ts'
+import { type FlushListener, FlushStatistics, type FlushStats } from './flush-statistics.ts'
 import { insertList, type UnreadableAlert } from './insert-list.ts'
 import { bytesInMemory, MemoryLimit } from './memory-limit.ts'
 import { parseAlert } from './parse-alert.ts'
@@ -33,7 +33,10 @@ export interface IngestOptions extends DurableStoreOptions {
   readonly overloadWaitMs: number
   readonly writerConnections: number
   readonly retryForMs: number
+  /** Called before the first batch of each month, by the clock of this process. */
+  readonly beginMonth: () => Promise<void>
   readonly spool: IngestSpool | undefined
+  readonly flushListener: FlushListener
   readonly onTimerFlushFailed: (error: unknown, waiting: number) => void
   readonly onAway: (error: unknown) => void
   readonly onBack: () => void
@@ -45,17 +48,20 @@ export class Ingest {
   readonly #db: Database
   readonly #options: IngestOptions
   readonly #counters = new AlertCounters()
-  readonly #statistics = new FlushStatistics()
+  readonly #statistics: FlushStatistics
   readonly #memory: MemoryLimit
   readonly #buffer: AlertBuffer
   readonly #writer: AlertWriter
   readonly #drain: SpoolDrain | undefined
   readonly #inserts = new Set<Promise<unknown>>()
+  /** The month whose partition is known to be there: `2026-02`. */
+  #month = ''
 
   constructor(db: Database, options: IngestOptions) {
     this.#db = db
     this.#options = options
     const { spool } = options
+    this.#statistics = new FlushStatistics(options.flushListener)
     this.#memory = new MemoryLimit({
       maxAlerts: options.maxBufferedAlerts,
       maxBytes: options.maxBufferedBytes,
@@ -64,7 +70,7 @@ export class Ingest {
     this.#writer = new AlertWriter({
       ...options,
       statistics: this.#statistics,
-      store: (alerts, encoder) => storeDurably(db, alerts, encoder, options),
+      store: (alerts, encoder) => this.#store(alerts, encoder),
       spool: spool && (alerts => this.#putIntoSpool(spool, alerts)),
     })
     this.#buffer = new AlertBuffer({
@@ -150,6 +156,15 @@ export class Ingest {
     throw new AlertsNotStoredError(left.map((alert): UnstoredAlert => ({ alert, error })))
   }
 
+  async #store(alerts: readonly AcceptedAlert[], encoder: CopyEncoder): Promise<readonly AlertOutcome[]> {
+    const month = new Date().toISOString().slice(0, 7)
+    if (month !== this.#month) {
+      await this.#options.beginMonth()
+      this.#month = month
+    }
+    return storeDurably(this.#db, alerts, encoder, this.#options)
+  }
+
   async #admit(alerts: readonly AcceptedAlert[], mayWait: boolean): Promise<boolean> {
     const bytes = totalBytes(alerts)
     if (this.#memory.tryReserve(alerts.length, bytes)) return true
@@ -213,7 +228,7 @@ export class Ingest {
     const encoder = new CopyEncoder()
     return new SpoolDrain(spool, {
       counters: this.#counters,
-      store: alerts => storeDurably(this.#db, alerts, encoder, this.#options),
+      store: alerts => this.#store(alerts, encoder),
       onBack: () => this.#writer.markBack(),
       onFailed: this.#options.onSpoolFailed,
     })

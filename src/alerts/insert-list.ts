@@ -51,7 +51,8 @@ export async function insertList(
         failure ??= { error }
       },
     )
-    underWay.add(piece.finally(() => underWay.delete(piece)))
+    const tracked = piece.finally(() => underWay.delete(tracked))
+    underWay.add(tracked)
   }
   await Promise.all(underWay)
   if (failure) throw failure.error

@@ -21,6 +21,12 @@ export interface StoreBatchOptions {
 const STORED: BatchOutcome = { kind: 'stored' }
 const DUPLICATE: BatchOutcome = { kind: 'duplicate' }
 const MOST_CONFLICT_RETRIES = 5
+/** JSON nested too deeply, or a row too large for an index, is a limit of the program. */
+const CLASSES_ABOUT_ROWS: ReadonlySet<string> = new Set([
+  SQLSTATE_CLASS.dataException,
+  SQLSTATE_CLASS.integrityConstraintViolation,
+  SQLSTATE_CLASS.programLimitExceeded,
+])
 
 /**
  * Stores a batch, whatever single alerts are like: by COPY, and, when that fails because of what is in it, by the slow path.
@@ -94,13 +100,14 @@ async function insertWithRetry(
   alerts: readonly AcceptedAlert[],
   options: StoreBatchOptions,
 ): Promise<readonly InsertOutcome[]> {
-  let partitionsEnsured = false
+  let ensured = 0
   for (let attempt = 1; ; attempt++) {
     try {
       return await insertMissingAlerts(db, alerts, options.deduplicateAllMonths)
     } catch (error) {
-      if (isMissingPartition(error) && !partitionsEnsured) {
-        partitionsEnsured = true
+      // A month may end in between.
+      if (isMissingPartition(error) && ensured < 2) {
+        ensured++
         await ensurePartitions(alerts, options)
       } else if (!isConflict(error) || attempt > MOST_CONFLICT_RETRIES) {
         throw error
@@ -153,5 +160,5 @@ function isConflict(error: unknown): boolean {
 
 function isAboutTheAlerts(error: unknown): error is DatabaseError {
   const sqlClass = error instanceof DatabaseError ? error.sqlState?.slice(0, 2) : undefined
-  return sqlClass === SQLSTATE_CLASS.dataException || sqlClass === SQLSTATE_CLASS.integrityConstraintViolation
+  return sqlClass !== undefined && CLASSES_ABOUT_ROWS.has(sqlClass)
 }

@@ -3,7 +3,14 @@ import { parseBoolean, parseInteger, parseObject } from '../model/input.ts'
 import { Database, type QueryRunner } from '../pg/database.ts'
 import { MIGRATIONS_DIR, type Migration, readMigrations } from './migration-files.ts'
 import { takeMigrationLock } from './migration-lock.ts'
-import { checkHistory, createVersionTable, readSchemaVersion, writeSchemaVersion } from './schema-version.ts'
+import {
+  CREATE_VERSION_TABLE,
+  checkHistory,
+  createVersionTable,
+  readSchemaVersion,
+  VERSION_TABLE,
+  writeSchemaVersion,
+} from './schema-version.ts'
 
 /** How long a migration waits for its lock, and for the locks of its statements, in milliseconds. */
 export const DEFAULT_LOCK_TIMEOUT_MS = 60_000
@@ -11,6 +18,7 @@ const LONGEST_LOCK_TIMEOUT_MS = 86_400_000
 const CONNECT_TIMEOUT_MS = 10_000
 
 export interface MigrateOptions {
+  /** `postgres://user:password@host:5432/database`, a role that may create tables. */
   readonly connectionString: string
   /** How many migrations to apply or to undo, from 1. `migrateUp` defaults to all; `migrateDown` needs it. */
   readonly steps?: number | undefined
@@ -82,17 +90,25 @@ export async function planMigrateUp(options: MigrateOptions): Promise<string> {
   try {
     const found = await readSchemaVersion(db)
     checkHistory(found, migrations.length)
-    return migrations
-      .slice(found.version, found.version + (steps ?? migrations.length))
-      .map(
-        ({ version, name, upSql }) =>
-          `-- ${version} ${name}\nBEGIN;\n\n${upSql.trimEnd()}\n\n` +
-          `DELETE FROM schema_migrations;\nINSERT INTO schema_migrations (version, dirty) VALUES (${version}, false);\nCOMMIT;\n`,
-      )
-      .join('\n')
+    const planned = migrations.slice(found.version, found.version + (steps ?? migrations.length))
+    const sql = planned.map(planOneStep)
+    if (found.version === 0 && sql.length > 0) sql.unshift(`${CREATE_VERSION_TABLE.trim()};\n`)
+    return sql.join('\n')
   } finally {
     await db.close()
   }
+}
+
+function planOneStep({ version, name, upSql }: Migration): string {
+  return `-- ${version} ${name}
+BEGIN;
+
+${upSql.trimEnd()}
+
+DELETE FROM ${VERSION_TABLE};
+INSERT INTO ${VERSION_TABLE} (version, dirty) VALUES (${version}, false);
+COMMIT;
+`
 }
 
 async function migrate(

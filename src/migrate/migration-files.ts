@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { TripwireStorageError } from '../errors.ts'
+import { InvalidInputError, TripwireStorageError } from '../errors.ts'
 
 /** The migrations that come with this package. */
 export const MIGRATIONS_DIR = fileURLToPath(new URL('../../db/migrations/', import.meta.url))
@@ -22,7 +22,7 @@ export interface Migration {
  */
 export async function readMigrations(dir: string = MIGRATIONS_DIR): Promise<readonly Migration[]> {
   const halves = new Map<number, { name: string; up?: string; down?: string }>()
-  for (const file of (await readdir(dir)).sort()) {
+  for (const file of await listFiles(dir)) {
     const [, digits, name, direction] = FILE_NAME.exec(file) ?? []
     if (digits === undefined || name === undefined || (direction !== 'up' && direction !== 'down')) continue
     const half = halves.get(Number(digits)) ?? { name }
@@ -42,6 +42,14 @@ export async function readMigrations(dir: string = MIGRATIONS_DIR): Promise<read
     if (version !== index + 1) throw historyError(`version ${index + 1} is missing`)
   })
   return migrations
+}
+
+async function listFiles(dir: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(dir)).sort()
+  } catch (cause) {
+    throw new InvalidInputError('migrationsDir', dir, 'a folder that can be read', { cause })
+  }
 }
 
 function historyError(problem: string): TripwireStorageError {

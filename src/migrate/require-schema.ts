@@ -1,11 +1,12 @@
 import { DatabaseError, TripwireStorageError } from '../errors.ts'
 import type { QueryRunner } from '../pg/database.ts'
+import { integerFromRow } from '../pg/row-values.ts'
 import { SQLSTATE } from '../pg/sqlstate.ts'
 import { readMigrations } from './migration-files.ts'
 import { checkHistory, readSchemaVersion } from './schema-version.ts'
 
 const BREAKING_VERSION = `
-  SELECT breaking_version::int AS "breakingVersion"
+  SELECT breaking_version AS "breakingVersion"
   FROM schema_compatibility`
 
 /**
@@ -40,8 +41,8 @@ export async function requireSchema(db: QueryRunner): Promise<void> {
 
 async function readBreakingVersion(db: QueryRunner): Promise<number> {
   try {
-    const row = (await db.query<{ breakingVersion: number }>(BREAKING_VERSION)).rows[0]
-    if (row) return row.breakingVersion
+    const row = (await db.query<{ breakingVersion: string }>(BREAKING_VERSION)).rows[0]
+    if (row) return integerFromRow('breaking_version', row.breakingVersion)
   } catch (error) {
     if (!(error instanceof DatabaseError && error.sqlState === SQLSTATE.undefinedTable)) throw error
   }

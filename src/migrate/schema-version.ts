@@ -1,5 +1,6 @@
 import { TripwireStorageError } from '../errors.ts'
 import type { QueryRunner } from '../pg/database.ts'
+import { integerFromRow } from '../pg/row-values.ts'
 
 /** golang-migrate's table. */
 export const VERSION_TABLE = 'schema_migrations'
@@ -12,12 +13,12 @@ export interface SchemaVersion {
 }
 
 const READ_VERSION = `
-  SELECT version::int AS version, dirty
+  SELECT version, dirty
   FROM ${VERSION_TABLE}
   ORDER BY version DESC
   LIMIT 1`
 
-const CREATE_VERSION_TABLE = `
+export const CREATE_VERSION_TABLE = `
   CREATE TABLE IF NOT EXISTS ${VERSION_TABLE} (
     version BIGINT  NOT NULL,
     dirty   BOOLEAN NOT NULL,
@@ -31,8 +32,10 @@ const TABLE_EXISTS = `
 export async function readSchemaVersion(db: QueryRunner): Promise<SchemaVersion> {
   const table = await db.query<{ present: boolean }>(TABLE_EXISTS, [VERSION_TABLE])
   if (!table.rows[0]?.present) return { version: 0, dirty: false }
-  const row = (await db.query<SchemaVersion>(READ_VERSION)).rows[0]
-  return row ?? { version: 0, dirty: false }
+  const row = (await db.query<{ version: string; dirty: boolean }>(READ_VERSION)).rows[0]
+  return row
+    ? { version: integerFromRow('version', row.version), dirty: row.dirty }
+    : { version: 0, dirty: false }
 }
 
 /** Makes the table when it is absent. The caller holds the migration lock. */

@@ -56,7 +56,8 @@ export function parseIpAddress(field: string, value: unknown): string {
   const [address = '', prefix, ...rest] = typeof value === 'string' ? value.split('/') : []
   const version = address.includes('%') ? 0 : isIP(address)
   const longestPrefix = version === 4 ? 32 : 128
-  const prefixFits = prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= longestPrefix)
+  const prefixFits =
+    prefix === undefined || (/^(?:0|[1-9]\d{0,2})$/.test(prefix) && Number(prefix) <= longestPrefix)
   if (version === 0 || !prefixFits || rest.length > 0) {
     throw new InvalidInputError(field, value, 'an IPv4 or IPv6 address, or a network such as 10.0.0.0/8')
   }

@@ -31,6 +31,7 @@ export class RawJson {
    * @throws InvalidInputError when the text is not one JSON document, or holds half a surrogate pair.
    */
   static fromText(text: string): RawJson {
+    if (typeof text !== 'string') throw new InvalidInputError('json', text, 'JSON text')
     try {
       JSON.parse(text)
     } catch (cause) {
@@ -41,8 +42,9 @@ export class RawJson {
   }
 
   /**
-   * Serialises a plain value.
-   * @throws InvalidInputError when the value has no JSON form (`undefined`, a function, a bigint, a cycle).
+   * Serialises a plain value. Objects with `toJSON`, such as a `Date`, take part as what that returns.
+   * @throws InvalidInputError when something in it has no JSON form, and would be lost or changed: `undefined` in a list, a
+   *   function, a bigint, NaN, a Map, a cycle.
    */
   static from(value: JsonValue): RawJson {
     let text: string | undefined
@@ -51,7 +53,8 @@ export class RawJson {
     } catch (cause) {
       throw new InvalidInputError('json', value, 'a value with a JSON form', { cause })
     }
-    if (text === undefined) throw new InvalidInputError('json', value, 'a value with a JSON form')
+    if (text === undefined || !hasJsonForm(value))
+      throw new InvalidInputError('json', value, 'a value with a JSON form')
     return new RawJson(text)
   }
 
@@ -75,4 +78,27 @@ export class RawJson {
   toJSON(): JsonValue {
     return this.parse()
   }
+}
+
+/** `JSON.stringify` turns NaN into null and a Map into {} without a word. Called after it, so there is no cycle. */
+function hasJsonForm(value: unknown): boolean {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return true
+    case 'number':
+      return Number.isFinite(value)
+    case 'object':
+      return value === null || hasJsonMembers(value)
+    default:
+      return false
+  }
+}
+
+function hasJsonMembers(value: object): boolean {
+  if (Array.isArray(value)) return value.every(hasJsonForm)
+  if ('toJSON' in value && typeof value.toJSON === 'function') return true
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) return false
+  return Object.values(value).every(member => member === undefined || hasJsonForm(member))
 }

@@ -11,16 +11,11 @@ const HINT = 'write it as postgres://user:password@host:5432/database; escape sp
  * @throws InvalidInputError with the code INVALID_CONNECTION_STRING.
  */
 export function parseConnectionString(field: string, value: unknown): ConnectionOptions {
-  const refused = () =>
-    new InvalidInputError(
-      field,
-      typeof value === 'string' ? maskPassword(value) : value,
-      'a PostgreSQL connection URL',
-      {
-        code: 'INVALID_CONNECTION_STRING',
-        hint: HINT,
-      },
-    )
+  const refused = () => {
+    const shown = typeof value === 'string' ? maskPassword(value) : typeof value
+    const details = { code: 'INVALID_CONNECTION_STRING', hint: HINT } as const
+    return new InvalidInputError(field, shown, 'a PostgreSQL connection URL', details)
+  }
   if (typeof value !== 'string' || !SCHEME.test(value)) throw refused()
   let parsed: ConnectionOptions
   try {
@@ -34,9 +29,13 @@ export function parseConnectionString(field: string, value: unknown): Connection
   return parsed
 }
 
-/** Replaces every password in a connection string by `***`, also where the string is malformed. */
+/**
+ * Replaces every password in a connection string by `***`, also where the string is malformed. Where it cannot be told
+ * where the password ends, everything that may belong to it goes.
+ */
 export function maskPassword(connectionString: string): string {
   return connectionString
-    .replace(/^([a-z]+:\/\/)?([^:@/?#]*):.*@/i, '$1$2:***@')
-    .replace(/((?:password|sslpassword|passfile)\s*=\s*)('[^']*'|[^&\s]+)/gi, '$1***')
+    .replace(/^([a-z]+:\/\/)?([^:@/?#]*):.*@/is, '$1$2:***@')
+    .replace(/^([a-z]+:\/\/[^:@/?#]*):(?!\*\*\*@)[^@]*$/is, '$1:***')
+    .replace(/((?:password|passfile)\s*=\s*)('[^']*'|[^&\s]+)/gi, '$1***')
 }

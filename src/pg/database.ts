@@ -40,7 +40,8 @@ export interface DatabaseOptions {
  */
 export class Database implements QueryRunner {
   readonly #pool: pg.Pool
-  readonly #clients = new Set<pg.PoolClient>()
+  readonly #clients = new Set<pg.Client>()
+  readonly #running = new Set<Promise<unknown>>()
 
   /** Takes no connection yet. `onIdleError` hears of connections that died while nobody used them. */
   constructor(options: DatabaseOptions, onIdleError: (error: unknown) => void = () => undefined) {
@@ -51,6 +52,7 @@ export class Database implements QueryRunner {
       connectionTimeoutMillis: options.connectTimeoutMs,
       application_name: options.applicationName,
       types: rowTypes,
+      keepAlive: true,
       ...(options.statementTimeoutMs === undefined ? {} : { query_timeout: options.statementTimeoutMs }),
     })
     // Without these listeners a connection that dies, idle or between two statements, ends the process.
@@ -63,11 +65,11 @@ export class Database implements QueryRunner {
   }
 
   async query<Row extends object>(sql: string, values: readonly SqlValue[] = []): Promise<QueryResult<Row>> {
-    return runQuery(this.#pool, sql, values)
+    return this.#track(runQuery(this.#pool, sql, values))
   }
 
   async runScript(sql: string): Promise<void> {
-    return runScript(this.#pool, sql)
+    return this.#track(runScript(this.#pool, sql))
   }
 
   /**
@@ -75,6 +77,10 @@ export class Database implements QueryRunner {
    * An error of COMMIT itself leaves the outcome unknown: CONNECTION_FAILED.
    */
   async transaction<T>(work: (transaction: QueryRunner) => Promise<T>): Promise<T> {
+    return this.#track(this.#runTransaction(work))
+  }
+
+  async #runTransaction<T>(work: (transaction: QueryRunner) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect().catch((error: unknown) => {
       throw fromDriver(error)
     })
@@ -101,6 +107,10 @@ export class Database implements QueryRunner {
 
   /** Runs `COPY … FROM STDIN (FORMAT binary)` with its data, as a transaction of its own. */
   async copyIn(sql: string, data: Uint8Array): Promise<void> {
+    return this.#track(this.#runCopyIn(sql, data))
+  }
+
+  async #runCopyIn(sql: string, data: Uint8Array): Promise<void> {
     const client = await this.#pool.connect().catch((error: unknown) => {
       throw fromDriver(error)
     })
@@ -115,14 +125,24 @@ export class Database implements QueryRunner {
     }
   }
 
-  /** Waits for the statements that run, then closes every connection. */
+  /** Waits for what runs and what waits for a connection, then closes every connection. */
   async close(): Promise<void> {
+    // The pool itself would refuse those that wait.
+    await Promise.allSettled(this.#running)
     await this.#pool.end()
   }
 
-  /** Breaks every connection at once, also one whose server does not answer any more. */
-  async destroy(): Promise<void> {
-    await Promise.allSettled([...this.#clients].map(client => client.end()))
+  /**
+   * Breaks every connection at once, also one whose server does not answer any more: even saying goodbye would
+   * wait for it.
+   */
+  destroy(): void {
+    for (const client of this.#clients) client.connection.stream.destroy()
+  }
+
+  #track<T>(work: Promise<T>): Promise<T> {
+    this.#running.add(work)
+    return work.finally(() => this.#running.delete(work))
   }
 }
 

@@ -5,6 +5,7 @@ export const SQLSTATE = {
   checkViolation: '23514',
   serializationFailure: '40001',
   deadlockDetected: '40P01',
+  insufficientPrivilege: '42501',
   undefinedTable: '42P01',
   lockNotAvailable: '55P03',
   adminShutdown: '57P01',
@@ -19,4 +20,5 @@ export const SQLSTATE_CLASS = {
   integrityConstraintViolation: '23',
   invalidAuthorization: '28',
   invalidCatalogName: '3D',
+  programLimitExceeded: '54',
 } as const

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { NotFoundError, TripwireStorageError } from '../errors.ts'
+import { InvalidInputError, NotFoundError, TripwireStorageError } from '../errors.ts'
 import { SEVERITY_LEVELS, TRIPWIRE_TYPES } from '../model/alert.ts'
 import { parseBoolean, parseObject, parseOneOf, parseOptional, parseText, parseUuid } from '../model/input.ts'
 import type { TripwireRule } from '../model/rule.ts'
@@ -55,6 +55,8 @@ export async function createRule(db: QueryRunner, rule: unknown): Promise<Tripwi
  */
 export async function updateRule(db: QueryRunner, rule: unknown): Promise<TripwireRule> {
   const given = parseObject('rule', rule, RULE_FIELDS)
+  if (given.hostId === undefined)
+    throw new InvalidInputError('rule.hostId', undefined, 'a UUID, or null for a global rule')
   const updated = await writeRule(db, UPDATE_RULE, given)
   if (!updated) throw new NotFoundError('rule', String(given.ruleId))
   return updated

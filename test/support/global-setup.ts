@@ -14,9 +14,14 @@ declare module 'vitest' {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const server = await startTestServer(process.env)
   const templateDatabase = `tripwire_template_${process.pid}`
-  await runAdminSql(server.adminUrl, `DROP DATABASE IF EXISTS ${templateDatabase}`)
-  await runAdminSql(server.adminUrl, `CREATE DATABASE ${templateDatabase}`)
-  await migrateUp({ connectionString: withDatabaseName(server.adminUrl, templateDatabase) })
+  try {
+    await runAdminSql(server.adminUrl, `DROP DATABASE IF EXISTS ${templateDatabase}`)
+    await runAdminSql(server.adminUrl, `CREATE DATABASE ${templateDatabase}`)
+    await migrateUp({ connectionString: withDatabaseName(server.adminUrl, templateDatabase) })
+  } catch (error) {
+    await server.stop()
+    throw error
+  }
   project.provide('adminUrl', server.adminUrl)
   project.provide('templateDatabase', templateDatabase)
   return async () => {

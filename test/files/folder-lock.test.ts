@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { LOCK_FILE, LOCK_PID_FILE, lockFolder, readLockHolder } from '../../src/embedded/folder-lock.ts'
-import { killHard, temporaryFolder } from './support.ts'
+import { LOCK_FILE, LOCK_PID_FILE, lockFolder, readLockHolder } from '../../src/files/folder-lock.ts'
+import { killHard, temporaryFolder } from '../embedded/support.ts'
 
-const LOCK_MODULE = new URL('../../src/embedded/folder-lock.ts', import.meta.url).href
+const LOCK_MODULE = new URL('../../src/files/folder-lock.ts', import.meta.url).href
 const HOLD_LOCK = `
   const { lockFolder } = await import(process.argv[1])
   console.log(lockFolder(process.argv[2]) !== null)

@@ -1,0 +1,70 @@
+/**
+ * Runs the tests on several major versions of PostgreSQL: all that are supported, or those given.
+ * `npm run test:matrix -- 15 16`
+ */
+import { join } from 'node:path'
+import { POSTGRES_MAJORS, type PostgresMajor } from '../src/embedded/options.ts'
+import { installHint } from '../src/embedded/platform-package.ts'
+import { makeMissingLinks } from '../src/embedded/symlinks.ts'
+import { PROJECT_DIR } from './support/project.ts'
+import { installedScript, runOrThrow, runVisibly } from './support/run-program.ts'
+
+/** Its own node_modules: these versions are no part of the default installation. */
+const MATRIX_DIR = join(PROJECT_DIR, 'test', 'matrix')
+
+const majors = parseMajors(process.argv.slice(2))
+const packageDirs = await installPostgres(majors)
+const results = []
+for (const [major, packageDir] of packageDirs) {
+  const binDir = join(packageDir, 'native', 'bin')
+  const version = (await runOrThrow(join(binDir, 'postgres'), ['--version'])).trim()
+  console.log(`\n== PostgreSQL ${major}: ${version}`)
+  const startedAt = performance.now()
+  const status = runVisibly(process.execPath, [installedScript('vitest', 'vitest.mjs'), 'run'], {
+    env: {
+      TRIPWIRE_TEST_POSTGRES_BIN: binDir,
+      TRIPWIRE_TEST_DATABASE_URL: undefined,
+      TRIPWIRE_TEST_BACKEND: undefined,
+    },
+  })
+  results.push({ version, status, seconds: (performance.now() - startedAt) / 1000 })
+}
+
+console.log('\ntest matrix:')
+for (const { version, status, seconds } of results) {
+  console.log(
+    `  ${version.padEnd(36)} ${status === 0 ? 'passed' : 'FAILED'}  ${seconds.toFixed(0).padStart(4)} s`,
+  )
+}
+process.exitCode = results.every(({ status }) => status === 0) ? 0 : 1
+
+function parseMajors(args: readonly string[]): readonly PostgresMajor[] {
+  const unknown = args.filter(arg => !POSTGRES_MAJORS.some(major => String(major) === arg))
+  if (unknown.length > 0) {
+    console.error(`test matrix: expected some of ${POSTGRES_MAJORS.join(', ')}, got ${unknown.join(', ')}`)
+    process.exit(2)
+  }
+  return POSTGRES_MAJORS.filter(major => args.length === 0 || args.includes(String(major)))
+}
+
+/** All at once, because npm removes what a call does not name. */
+async function installPostgres(
+  wanted: readonly PostgresMajor[],
+): Promise<ReadonlyMap<PostgresMajor, string>> {
+  const specs = wanted.map(major => {
+    const [, spec] = /^npm install (\S+)$/.exec(installHint(major)) ?? []
+    if (spec === undefined) throw new Error(`test matrix: ${installHint(major)}`)
+    return spec
+  })
+  console.log(`installing ${specs.join(', ')}`)
+  const options = ['--no-save', '--no-package-lock', '--no-audit', '--no-fund', '--prefix', MATRIX_DIR]
+  await runOrThrow('npm', ['install', ...options, ...specs])
+  return new Map(
+    wanted.map(major => {
+      const packageDir = join(MATRIX_DIR, 'node_modules', `postgresql-${major}`)
+      // npm may have been told to run no install scripts.
+      makeMissingLinks(packageDir)
+      return [major, packageDir]
+    }),
+  )
+}

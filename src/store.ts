@@ -17,7 +17,7 @@ import type { AuditEntry, AuditQuery, NewAuditEntry } from './model/audit-entry.
 import type { DeadLetter, DeadLetterFilter, RedriveReport } from './model/dead-letter.ts'
 import type { Host, HostInput } from './model/host.ts'
 import type { NewTripwireRule, TripwireRule, TripwireRuleUpdate } from './model/rule.ts'
-import { ensureCurrentPartition, ensurePartition } from './partitions/ensure-partition.ts'
+import { ensurePartition, prepareMonth } from './partitions/ensure-partition.ts'
 import { Database } from './pg/database.ts'
 import { getRule, listRules } from './rules/read-rules.ts'
 import { createRule, deleteRule, updateRule } from './rules/write-rules.ts'
@@ -113,7 +113,7 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
       ...options,
       spool: this.#spool,
       flushListener: this.#metrics,
-      beginMonth: () => ensureCurrentPartition(this.#writerDb),
+      prepareMonth: moment => prepareMonth(this.#writerDb, moment),
       ensurePartition: moment => ensurePartition(this.#writerDb, moment),
       onTimerFlushFailed: (error, waiting) => {
         this.#lastFlushError = error

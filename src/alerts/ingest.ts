@@ -33,8 +33,8 @@ export interface IngestOptions extends DurableStoreOptions {
   readonly overloadWaitMs: number
   readonly writerConnections: number
   readonly retryForMs: number
-  /** Called before the first batch of each month, by the clock of this process. */
-  readonly beginMonth: () => Promise<void>
+  /** Called before the first alert of each month. `null` is now. */
+  readonly prepareMonth: (moment: string | null) => Promise<void>
   readonly spool: IngestSpool | undefined
   readonly flushListener: FlushListener
   readonly onTimerFlushFailed: (error: unknown, waiting: number) => void
@@ -54,8 +54,8 @@ export class Ingest {
   readonly #writer: AlertWriter
   readonly #drain: SpoolDrain | undefined
   readonly #inserts = new Set<Promise<unknown>>()
-  /** The month whose partition is known to be there: `2026-02`. */
-  #month = ''
+  /** The months whose partitions are known to be there: `2026-02`. */
+  readonly #months = new Set<string>()
 
   constructor(db: Database, options: IngestOptions) {
     this.#db = db
@@ -157,12 +157,21 @@ export class Ingest {
   }
 
   async #store(alerts: readonly AcceptedAlert[], encoder: CopyEncoder): Promise<readonly AlertOutcome[]> {
-    const month = new Date().toISOString().slice(0, 7)
-    if (month !== this.#month) {
-      await this.#options.beginMonth()
-      this.#month = month
-    }
+    await this.#prepareMonths(alerts)
     return storeDurably(this.#db, alerts, encoder, this.#options)
+  }
+
+  async #prepareMonths(alerts: readonly AcceptedAlert[]): Promise<void> {
+    const now = new Date().toISOString()
+    let last: string | null | undefined
+    for (const { receivedAt } of alerts) {
+      if (receivedAt === last) continue
+      last = receivedAt
+      const month = (receivedAt ?? now).slice(0, 7)
+      if (this.#months.has(month)) continue
+      await this.#options.prepareMonth(receivedAt)
+      this.#months.add(month)
+    }
   }
 
   async #admit(alerts: readonly AcceptedAlert[], mayWait: boolean): Promise<boolean> {

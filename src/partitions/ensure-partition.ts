@@ -6,16 +6,21 @@ const ENSURE_PARTITION = `
   SELECT ensure_alert_partition(coalesce($1::timestamptz, now())) AS made`
 
 /**
- * Makes sure that the current month's partition is there and complete, for a writer that begins with it. A role that may
- * not do so relies on whoever makes the partitions.
+ * Makes sure that a month's partition is there and complete, for a writer that begins with it. A role that may not do so
+ * relies on whoever makes the partitions; and a moment that no partition is made for is refused when it is written.
  */
-export async function ensureCurrentPartition(db: QueryRunner): Promise<void> {
+export async function prepareMonth(db: QueryRunner, moment: string | null): Promise<void> {
   try {
-    await ensurePartition(db, null)
+    await ensurePartition(db, moment)
   } catch (error) {
-    if (!(error instanceof DatabaseError && error.sqlState === SQLSTATE.insufficientPrivilege)) throw error
+    if (!(error instanceof DatabaseError) || !ACCEPTED_STATES.has(error.sqlState)) throw error
   }
 }
+
+const ACCEPTED_STATES: ReadonlySet<string | undefined> = new Set([
+  SQLSTATE.insufficientPrivilege,
+  SQLSTATE.datetimeFieldOverflow,
+])
 
 /**
  * Makes the partition of the month that a moment falls into; `null` is the server's now.

@@ -36,6 +36,6 @@ export function parseConnectionString(field: string, value: unknown): Connection
 export function maskPassword(connectionString: string): string {
   return connectionString
     .replace(/^([a-z]+:\/\/)?([^:@/?#]*):.*@/is, '$1$2:***@')
-    .replace(/^([a-z]+:\/\/[^:@/?#]*):(?!\*\*\*@)[^@]*$/is, '$1:***')
+    .replace(/^([a-z]+:\/\/[^:@/?#]*):(?!\*\*\*@|\d{1,5}(?:[/?#]|$))[^@]*$/is, '$1:***')
     .replace(/((?:password|passfile)\s*=\s*)('[^']*'|[^&\s]+)/gi, '$1***')
 }

@@ -55,6 +55,12 @@ function flatten(node: PlanNode): readonly PlanNode[] {
   return [node, ...(node.Plans ?? []).flatMap(flatten)]
 }
 
+/** The month that it is now has a partition, too. */
+async function partitionCount(): Promise<number> {
+  const rows = await database.sql(`SELECT FROM pg_inherits WHERE inhparent = 'alerts'::regclass`)
+  return rows.length
+}
+
 function parameterTypes(count: number): string {
   const known = ['timestamptz', 'timestamptz', 'bigint', 'bigint', 'uuid']
   return known.slice(0, count).join(', ')
@@ -91,7 +97,7 @@ describe.each(filters)('a query %s', (_, filter) => {
     const oneMonth = { ...filter, from: '2026-02-03T00:00:00Z', to: '2026-02-20T00:00:00Z' }
     expect(await explain(oneMonth, 'force_generic_plan')).toEqual({
       tables: ['alerts_y2026m02'],
-      subplansRemoved: MONTHS.length - 1,
+      subplansRemoved: (await partitionCount()) - 1,
     })
   })
 })

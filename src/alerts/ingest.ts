@@ -16,9 +16,11 @@ import { type DurableStoreOptions, storeDurably } from './durable-store.ts'
 import { type FlushListener, FlushStatistics, type FlushStats } from './flush-statistics.ts'
 import { insertList, type UnreadableAlert } from './insert-list.ts'
 import { bytesInMemory, MemoryLimit } from './memory-limit.ts'
-import { parseAlert } from './parse-alert.ts'
+import { parseAlertOrError } from './parse-alert.ts'
 import { type DrainableSpool, SpoolDrain } from './spool-drain.ts'
 import { storeBatch } from './store-batch.ts'
+
+const SPOOLED: AlertOutcome = { kind: 'spooled' }
 
 /** What the ingest needs of a spool: to put alerts in, and what its drain needs. */
 export interface IngestSpool extends DrainableSpool {
@@ -97,15 +99,13 @@ export class Ingest {
 
   /** @throws OverloadedError, InvalidInputError: the alert was not taken. Anything else: it was, and stays in memory. */
   async addToBatch(alert: unknown): Promise<void> {
-    let accepted: AcceptedAlert
-    try {
-      accepted = parseAlert('alert', alert)
-      const bytes = bytesInMemory(accepted)
-      if (!this.#memory.tryReserve(1, bytes)) await this.#memory.reserve(1, bytes)
-    } catch (error) {
+    const { alert: accepted, error } = parseAlertOrError('alert', alert)
+    if (error) {
       this.#counters.reject(1)
       throw error
     }
+    const bytes = bytesInMemory(accepted)
+    if (!this.#memory.tryReserve(1, bytes) && !(await this.#reserveOrSpool([accepted], bytes))) return
     this.#counters.accept(1)
     return this.#buffer.add(accepted)
   }
@@ -117,8 +117,8 @@ export class Ingest {
   /** Makes a list durable, past the buffer. A receipt for each alert, in the order given. */
   async insert(alerts: readonly unknown[]): Promise<readonly AlertReceipt[]> {
     const insert = insertList(alerts, {
-      admit: (chunk, mayWait) => this.#admit(chunk, mayWait),
-      submit: chunk => this.#submit(chunk),
+      tryReserve: chunk => this.#memory.tryReserve(chunk.length, totalBytes(chunk)),
+      submit: (chunk, isReserved) => this.#submit(chunk, isReserved),
       keepUnreadable: unreadable => this.#keepUnreadable(unreadable),
     })
     this.#inserts.add(insert)
@@ -174,20 +174,9 @@ export class Ingest {
     }
   }
 
-  async #admit(alerts: readonly AcceptedAlert[], mayWait: boolean): Promise<boolean> {
+  async #submit(alerts: readonly AcceptedAlert[], isReserved: boolean): Promise<readonly AlertOutcome[]> {
     const bytes = totalBytes(alerts)
-    if (this.#memory.tryReserve(alerts.length, bytes)) return true
-    if (!mayWait) return false
-    try {
-      await this.#memory.reserve(alerts.length, bytes)
-      return true
-    } catch (error) {
-      if (error instanceof OverloadedError) this.#counters.reject(alerts.length)
-      throw error
-    }
-  }
-
-  async #submit(alerts: readonly AcceptedAlert[]): Promise<readonly AlertOutcome[]> {
+    if (!isReserved && !(await this.#reserveOrSpool(alerts, bytes))) return alerts.map(() => SPOOLED)
     this.#counters.accept(alerts.length)
     try {
       const outcomes = await this.#writer.submit(alerts)
@@ -195,8 +184,31 @@ export class Ingest {
       return outcomes
     } catch (error) {
       this.#counters.giveBack(alerts.length)
-      this.#memory.release(alerts.length, totalBytes(alerts))
+      this.#memory.release(alerts.length, bytes)
       throw error
+    }
+  }
+
+  /**
+   * Waits for room in memory. A database that is too slow for what comes is what the spool is for, as well.
+   * @returns false when the alerts are in the spool instead.
+   * @throws OverloadedError when there is none, or the error of the spool.
+   */
+  async #reserveOrSpool(alerts: readonly AcceptedAlert[], bytes: number): Promise<boolean> {
+    try {
+      await this.#memory.reserve(alerts.length, bytes)
+      return true
+    } catch (error) {
+      try {
+        if (!(error instanceof OverloadedError && this.#options.spool)) throw error
+        this.#putIntoSpool(this.#options.spool, alerts)
+      } catch (reason) {
+        this.#counters.reject(alerts.length)
+        throw reason
+      }
+      this.#counters.accept(alerts.length)
+      this.#counters.settle('spooled', alerts.length)
+      return false
     }
   }
 

@@ -14,10 +14,10 @@ export interface UnreadableAlert {
 }
 
 export interface InsertListOptions {
-  /** Waits for room in memory, unless `mayWait` is false. @returns whether there is room now. */
-  readonly admit: (alerts: readonly AcceptedAlert[], mayWait: boolean) => Promise<boolean>
-  /** Makes the alerts durable. */
-  readonly submit: (alerts: readonly AcceptedAlert[]) => Promise<readonly AlertOutcome[]>
+  /** Takes room in memory, if there is any. */
+  readonly tryReserve: (alerts: readonly AcceptedAlert[]) => boolean
+  /** Makes the alerts durable; waits for room in memory first, where it was not reserved. */
+  readonly submit: (alerts: readonly AcceptedAlert[], isReserved: boolean) => Promise<readonly AlertOutcome[]>
   readonly keepUnreadable: (unreadable: readonly UnreadableAlert[]) => Promise<void>
 }
 
@@ -35,14 +35,13 @@ export async function insertList(
   let failure: { readonly error: unknown } | undefined
   for (let start = 0; start < alerts.length && !failure; start += CHUNK_ALERTS) {
     const chunk = readChunk(alerts, start, receipts, unreadable)
-    try {
-      // What is under way will make room, so only the first piece is ever told that there is none.
-      while (!(await options.admit(chunk.alerts, underWay.size === 0))) await Promise.race(underWay)
-    } catch (error) {
-      failure ??= { error }
-      break
+    let isReserved = options.tryReserve(chunk.alerts)
+    // What is under way will make room, so only the first piece can be told that there is none.
+    while (!isReserved && underWay.size > 0) {
+      await Promise.race(underWay)
+      isReserved = options.tryReserve(chunk.alerts)
     }
-    const piece = options.submit(chunk.alerts).then(
+    const piece = options.submit(chunk.alerts, isReserved).then(
       outcomes =>
         chunk.indexes.forEach((index, position) => {
           receipts[index] = receiptOf(chunk.alerts[position], outcomes[position])

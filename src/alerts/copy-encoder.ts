@@ -54,6 +54,9 @@ const HEX_VALUES = Uint8Array.from({ length: 128 }, (_, code) => {
 export class CopyEncoder {
   #buffer = Buffer.allocUnsafe(INITIAL_BYTES)
   #position = 0
+  /** Alerts come in the order of time, so the second that was read last mostly serves again. */
+  #lastSecond = 'none'
+  #lastSecondMs = 0
 
   /** Whether `receivedAt` is written is one decision for all: either each alert has one, or none is used. */
   encode(alerts: Iterable<AcceptedAlert>, withReceivedAt: boolean): Uint8Array {
@@ -94,13 +97,17 @@ export class CopyEncoder {
   /** A `timestamptz` is the number of microseconds since 2000-01-01 00:00 UTC. */
   #writeTimestamp(text: string): void {
     const position = this.#buffer.writeInt32BE(8, this.#position)
-    const micros = (Date.parse(text.slice(0, 19) + 'Z') - UNIX_MS_OF_2000) * 1000 + Number(text.slice(20, 26))
+    if (!text.startsWith(this.#lastSecond)) {
+      this.#lastSecond = text.slice(0, 19)
+      this.#lastSecondMs = Date.parse(`${this.#lastSecond}Z`) - UNIX_MS_OF_2000
+    }
+    const fraction = Number(text.slice(20, 26))
+    const micros = this.#lastSecondMs * 1000 + fraction
     if (Number.isSafeInteger(micros)) {
       this.#buffer.writeInt32BE(Math.floor(micros / 2 ** 32), position)
       this.#buffer.writeUInt32BE(micros - Math.floor(micros / 2 ** 32) * 2 ** 32, position + 4)
     } else {
-      const seconds = BigInt(Date.parse(text.slice(0, 19) + 'Z') - UNIX_MS_OF_2000) / 1000n
-      this.#buffer.writeBigInt64BE(seconds * 1_000_000n + BigInt(text.slice(20, 26)), position)
+      this.#buffer.writeBigInt64BE(BigInt(this.#lastSecondMs) * 1000n + BigInt(fraction), position)
     }
     this.#position = position + 8
   }

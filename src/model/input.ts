@@ -4,10 +4,12 @@ import { InvalidInputError, type TripwireStorageError } from '../errors.ts'
 import { nearestName } from './nearest-name.ts'
 import { type JsonValue, RawJson } from './raw-json.ts'
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+const CANONICAL_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+const UUID = new RegExp(CANONICAL_UUID, 'i')
 
 /** A UUID in its canonical lower-case form. */
 export function parseUuid(field: string, value: unknown): string {
+  if (typeof value === 'string' && CANONICAL_UUID.test(value)) return value
   if (typeof value !== 'string' || !UUID.test(value)) throw new InvalidInputError(field, value, 'a UUID')
   return value.toLowerCase()
 }

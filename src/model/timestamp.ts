@@ -21,7 +21,7 @@ export function parseTimestamp(field: string, value: unknown): string {
   if (value instanceof Date) {
     const ms = value.getTime()
     if (!(ms >= OLDEST_MS && ms <= NEWEST_MS)) throw new InvalidInputError(field, value, EXPECTED)
-    return `${value.toISOString().slice(0, -1)}000Z`
+    return dateText(ms)
   }
   const match = typeof value === 'string' ? RFC_3339.exec(value) : null
   if (!match) throw new InvalidInputError(field, value, EXPECTED)
@@ -38,6 +38,20 @@ export function parseTimestamp(field: string, value: unknown): string {
   const utcMs = local.getTime() - offsetMs
   if (!(utcMs >= OLDEST_MS && utcMs <= NEWEST_MS)) throw new InvalidInputError(field, value, EXPECTED)
   return `${new Date(utcMs).toISOString().slice(0, 19)}.${fraction.slice(0, 6).padEnd(6, '0')}Z`
+}
+
+/** Alerts come in the order of time, so the text of the last second mostly serves again. */
+let lastSecond = Number.NaN
+let lastSecondText = ''
+
+function dateText(ms: number): string {
+  const second = Math.floor(ms / 1000)
+  if (second !== lastSecond) {
+    lastSecond = second
+    lastSecondText = new Date(second * 1000).toISOString().slice(0, 19)
+  }
+  const millis = ms - second * 1000
+  return `${lastSecondText}.${millis < 10 ? '00' : millis < 100 ? '0' : ''}${millis}000Z`
 }
 
 /** `Date.UTC` reads the years 0 to 99 as 1900 to 1999; this is the difference for the year 1. */

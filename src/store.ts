@@ -47,6 +47,8 @@ export interface StoreEvents {
 
 /** Counts since the store was opened. */
 export interface StoreStats extends AlertCounts, FlushStats {
+  /** Alerts that the spool could not read any more. They were set aside in its folder. 0 without a spool. */
+  readonly spoolDamaged: number
   /** The error of the last failed flush of the timer. */
   readonly lastFlushError: unknown
 }
@@ -84,7 +86,7 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
    */
   static async open(options: StoreOptions): Promise<Store> {
     const parsed = parseStoreOptions(options)
-    const db = new Database(parsed)
+    const db = new Database({ ...parsed, statementTimeoutMs: parsed.connectTimeoutMs })
     try {
       await requireSchema(db)
       return new Store(parsed)
@@ -130,7 +132,8 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
   /**
    * Takes an alert into the batch. Returns at once, or, when it fills the batch, after the flush.
    * @throws InvalidInputError, OverloadedError: the alert was not taken.
-   * @throws DatabaseError when the flush failed; the alerts stay in memory and are sent again, so do not hand them in again.
+   * @throws DatabaseError when the flush failed, SPOOL_FULL or SPOOL_FAILED when the spool did not take what the database
+   *   could not: the alerts stay in memory and are sent again, so there is no need to hand them in again.
    */
   async batchInsertAlerts(alert: NewAlert): Promise<void> {
     this.#refuseWhenClosed()
@@ -146,7 +149,7 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
   /**
    * Makes alerts durable and answers for each, in the order given: `stored`, `duplicate`, `spooled`, or `rejected` and kept as
    * a dead letter. Many callers share one commit.
-   * @throws OverloadedError when there was no room in memory in time; nothing was taken.
+   * @throws OverloadedError when there was no room in memory in time; of a list of more than 1,000, a part may be stored.
    * @throws DatabaseError when the database could not be asked, and there is no spool. The outcome is unknown then; alerts
    *   that bring their own `alertId` can be sent again, any number of times.
    */
@@ -245,7 +248,12 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
 
   /** What was taken and what became of it. Works after `close`, too. */
   stats(): StoreStats {
-    return { ...this.#ingest.counts, ...this.#ingest.flushStats, lastFlushError: this.#lastFlushError }
+    return {
+      ...this.#ingest.counts,
+      ...this.#ingest.flushStats,
+      spoolDamaged: this.#spool?.size.damaged ?? 0,
+      lastFlushError: this.#lastFlushError,
+    }
   }
 
   /**

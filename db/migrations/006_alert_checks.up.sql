@@ -42,7 +42,7 @@ END
 $$;
 
 -- An alert that is sent again after the edge of a month falls into another partition, whose unique index cannot see it.
--- So for the first week of a month each statement looks back over a week.
+-- So for the first week of a month each statement looks back over a week, and for the last week ahead.
 --
 -- Two statements that carry the same alert on both sides of the edge at the same time must not miss each other.
 -- For the first minutes, a statement of the new month waits for the writers of the old one, and holds off those that
@@ -57,40 +57,70 @@ DECLARE
     v_oldest TIMESTAMPTZ;
     v_newest TIMESTAMPTZ;
     v_month  TIMESTAMPTZ;
-    v_before TEXT;
+    v_other  REGCLASS;
+    v_is_resent BOOLEAN;
 BEGIN
     SELECT min(received_at), max(received_at)
     INTO v_oldest, v_newest
     FROM written_alerts;
 
     v_month := date_trunc('month', v_newest, 'UTC');
-    IF v_oldest - c_window >= v_month AND clock_timestamp() < v_month + INTERVAL '1 month' THEN
+    IF v_oldest - c_window >= v_month
+        AND v_newest + c_window < v_month + INTERVAL '1 month'
+        AND clock_timestamp() < v_month + INTERVAL '1 month'
+    THEN
         RETURN NULL;
     END IF;
 
-    v_before := to_char((v_month - INTERVAL '1 day') AT TIME ZONE 'UTC', '"alerts_y"YYYY"m"MM');
-    IF v_oldest < v_month + c_edge AND v_newest > clock_timestamp() - c_edge AND to_regclass(v_before) IS NOT NULL THEN
-        EXECUTE format('LOCK TABLE %I IN SHARE MODE', v_before);
+    -- A batch that holds older alerts as well has no part in this: it would only get in the way of others like it.
+    IF v_newest < v_month + c_edge AND v_newest > clock_timestamp() - c_edge THEN
+        v_other := find_alert_partition(v_month - INTERVAL '1 microsecond');
+        IF v_other IS NOT NULL THEN
+            EXECUTE format('LOCK TABLE %s IN SHARE MODE', v_other);
+        END IF;
     END IF;
 
-    IF EXISTS (
-        SELECT
-        FROM written_alerts AS written
-        JOIN alerts AS other
-            ON other.alert_id = written.alert_id
-            AND other.host_id = written.host_id
-        WHERE other.received_at >= v_oldest - c_window
-            AND other.received_at < v_newest + c_window
-            AND other.received_at >= written.received_at - c_window
-            AND other.received_at < written.received_at + c_window
-            AND date_trunc('month', other.received_at, 'UTC') <> date_trunc('month', written.received_at, 'UTC')
-    ) THEN
+    -- Partition by partition, and each through its unique index: OFFSET 0 keeps the planner, which knows nothing of a
+    -- young partition, from preferring an index that would read all alerts of a host.
+    FOR v_other IN
+        SELECT find_alert_partition(month AT TIME ZONE 'UTC')
+        FROM generate_series(
+            date_trunc('month', (v_oldest - c_window) AT TIME ZONE 'UTC'),
+            (v_newest + c_window) AT TIME ZONE 'UTC',
+            INTERVAL '1 month'
+        ) AS month
+        WHERE month <> v_month AT TIME ZONE 'UTC'
+            OR v_oldest < v_month
+    LOOP
+        CONTINUE WHEN v_other IS NULL;
+        EXECUTE format(
+            'SELECT EXISTS (
+                SELECT
+                FROM written_alerts AS written
+                CROSS JOIN LATERAL (
+                    SELECT found.received_at
+                    FROM %s AS found
+                    WHERE found.alert_id = written.alert_id
+                        AND found.host_id = written.host_id
+                    OFFSET 0
+                ) AS other
+                WHERE other.received_at >= written.received_at - $1
+                    AND other.received_at < written.received_at + $1
+                    AND date_trunc(''month'', other.received_at, ''UTC'')
+                        <> date_trunc(''month'', written.received_at, ''UTC'')
+            )',
+            v_other
+        )
+        INTO v_is_resent
+        USING c_window;
+        CONTINUE WHEN NOT v_is_resent;
+
         RAISE EXCEPTION 'alerts: an alert stands in an earlier or later month already'
             USING ERRCODE = 'unique_violation',
                   SCHEMA = TG_TABLE_SCHEMA,
                   TABLE = TG_TABLE_NAME,
                   CONSTRAINT = 'alerts_stored_once';
-    END IF;
+    END LOOP;
     RETURN NULL;
 END
 $$;
@@ -220,12 +250,6 @@ BEGIN
     END LOOP;
 END
 $$;
-
--- The look back is one index probe an alert. A plan that was made for a small batch, or before the statistics came, must not
--- read a whole month for a large one.
-ALTER FUNCTION alerts_check_resends() SET enable_hashjoin = off;
-ALTER FUNCTION alerts_check_resends() SET enable_mergejoin = off;
-ALTER FUNCTION alerts_check_resends() SET enable_seqscan = off;
 
 SELECT add_alert_triggers('alerts');
 

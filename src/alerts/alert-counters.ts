@@ -40,12 +40,17 @@ export class AlertCounters {
     this.#rejected += count
   }
 
+  /** An alert in memory is settled. What was spooled is counted by `addSpooled`, so here only its copy in memory ends. */
   settle(outcome: AlertOutcome['kind'], count = 1): void {
-    this.#settled[outcome] += count
+    if (outcome === 'spooled') this.#accepted -= count
+    else this.#settled[outcome] += count
   }
 
-  /** Alerts that an earlier process left in the spool. */
-  recoverSpooled(count: number): void {
+  /**
+   * Alerts went into the spool, or an earlier process left them there. While the rest of their call is on its way they are in
+   * memory as well, and should that fail, they are in the spool all the same: so they are counted on their own.
+   */
+  addSpooled(count: number): void {
     this.#accepted += count
     this.#settled.spooled += count
   }

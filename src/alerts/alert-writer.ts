@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isRetryable, TripwireStorageError } from '../errors.ts'
+import { isRetryable } from '../errors.ts'
 import type { AcceptedAlert } from '../model/accepted-alert.ts'
 import type { AlertOutcome } from './alert-outcome.ts'
 import { AlertQueue } from './alert-queue.ts'
@@ -105,11 +105,16 @@ export class AlertWriter {
   }
 
   async #write(batch: readonly QueuedAlert[], encoder: CopyEncoder): Promise<void> {
-    const alerts = batch.map(queued => queued.alert)
-    const spoolFirst = this.#isAway && this.#options.spool !== undefined
+    // A spool that is full must not keep alerts from a database that is back, so then the database is asked after all.
+    if (this.#isAway && this.#trySpool(batch) === undefined) {
+      this.#onTheirWay.delete(batch)
+      return
+    }
     try {
-      if (spoolFirst) throw new TripwireStorageError('CONNECTION_FAILED', 'the database is away')
-      const outcomes = await this.#storeWithRetry(alerts, encoder)
+      const outcomes = await this.#storeWithRetry(
+        batch.map(queued => queued.alert),
+        encoder,
+      )
       if (!this.#onTheirWay.delete(batch)) return
       this.markBack()
       batch.forEach(({ submission, index }, position) => {
@@ -118,7 +123,7 @@ export class AlertWriter {
       })
     } catch (error) {
       if (!this.#onTheirWay.delete(batch)) return
-      if (!spoolFirst) this.#markAway(error)
+      this.#markAway(error)
       this.#spoolOrFail(batch, error)
     }
   }
@@ -145,14 +150,23 @@ export class AlertWriter {
   }
 
   #spoolOrFail(batch: readonly QueuedAlert[], error: unknown): void {
+    const refused = this.#trySpool(batch)
+    if (!refused) return
+    const reason = this.#options.spool ? refused.error : error
+    for (const submission of new Set(batch.map(queued => queued.submission))) submission.fail(reason)
+  }
+
+  /** @returns why the spool does not take the batch, or `undefined` when it has it. */
+  #trySpool(batch: readonly QueuedAlert[]): { readonly error: unknown } | undefined {
     const { spool } = this.#options
     try {
-      if (!spool) throw error
+      if (!spool) return { error: undefined }
       if (batch.length > 0) spool(batch.map(queued => queued.alert))
-      for (const { submission, index } of batch) submission.settle(index, { kind: 'spooled' })
-    } catch (reason) {
-      for (const submission of new Set(batch.map(queued => queued.submission))) submission.fail(reason)
+    } catch (error) {
+      return { error }
     }
+    for (const { submission, index } of batch) submission.settle(index, { kind: 'spooled' })
+    return undefined
   }
 
   #markAway(error: unknown): void {

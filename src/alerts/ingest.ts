@@ -1,4 +1,4 @@
-import { DatabaseError, OverloadedError } from '../errors.ts'
+import { OverloadedError, TripwireStorageError } from '../errors.ts'
 import type { AcceptedAlert } from '../model/accepted-alert.ts'
 import type { AlertReceipt } from '../model/alert.ts'
 import type { DeadLetterFilter, RedriveReport } from '../model/dead-letter.ts'
@@ -56,12 +56,23 @@ export class Ingest {
   readonly #writer: AlertWriter
   readonly #drain: SpoolDrain | undefined
   readonly #inserts = new Set<Promise<unknown>>()
+  /** Rejects when the store is closed without the database. */
+  readonly #givenUp = Promise.withResolvers<never>()
+  #isClosing = false
   /** The months whose partitions are known to be there: `2026-02`. */
   readonly #months = new Set<string>()
 
   constructor(db: Database, options: IngestOptions) {
     this.#db = db
-    this.#options = options
+    this.#options = {
+      ...options,
+      onTimerFlushFailed: afterwards(options.onTimerFlushFailed),
+      onDeadLettered: afterwards(options.onDeadLettered),
+      onAway: afterwards(options.onAway),
+      onBack: afterwards(options.onBack),
+      onSpoolFailed: afterwards(options.onSpoolFailed),
+    }
+    this.#givenUp.promise.catch(() => undefined)
     const { spool } = options
     this.#statistics = new FlushStatistics(options.flushListener)
     this.#memory = new MemoryLimit({
@@ -70,13 +81,13 @@ export class Ingest {
       waitMs: options.overloadWaitMs,
     })
     this.#writer = new AlertWriter({
-      ...options,
+      ...this.#options,
       statistics: this.#statistics,
       store: (alerts, encoder) => this.#store(alerts, encoder),
       spool: spool && (alerts => this.#putIntoSpool(spool, alerts)),
     })
     this.#buffer = new AlertBuffer({
-      ...options,
+      ...this.#options,
       write: alerts => this.#writer.submit(alerts),
       onSettled: (alerts, outcomes) => this.#settle(alerts, outcomes),
     })
@@ -93,7 +104,7 @@ export class Ingest {
 
   /** Begins to bring in what an earlier process left in the spool. */
   start(): void {
-    this.#counters.recoverSpooled(this.#options.spool?.size.alerts ?? 0)
+    this.#counters.addSpooled(this.#options.spool?.size.alerts ?? 0)
     this.#drain?.start()
   }
 
@@ -105,9 +116,20 @@ export class Ingest {
       throw error
     }
     const bytes = bytesInMemory(accepted)
-    if (!this.#memory.tryReserve(1, bytes) && !(await this.#reserveOrSpool([accepted], bytes))) return
+    if (!this.#memory.tryReserve(1, bytes)) {
+      if (!(await this.#reserveOrSpool([accepted], bytes))) return
+      this.#refuseWhenClosing(bytes)
+    }
     this.#counters.accept(1)
     return this.#buffer.add(accepted)
+  }
+
+  /** A caller that waited for room until the store was closed is told so: the last flush may be over. */
+  #refuseWhenClosing(bytes: number): void {
+    if (!this.#isClosing) return
+    this.#memory.release(1, bytes)
+    this.#counters.reject(1)
+    throw storeClosed()
   }
 
   async flush(): Promise<void> {
@@ -134,9 +156,11 @@ export class Ingest {
 
   /** Makes everything durable that was taken. Throws when that is not possible; then `abandon`. */
   async close(): Promise<void> {
-    await this.#drain?.stop()
+    this.#isClosing = true
+    const drained = this.#drain?.stop()
     await this.#buffer.flush()
     await Promise.allSettled(this.#inserts)
+    await drained
   }
 
   /**
@@ -144,7 +168,9 @@ export class Ingest {
    * @throws AlertsNotStoredError with the alerts that went nowhere. The outcome of those on their way is unknown.
    */
   async abandon(cause: unknown): Promise<void> {
+    this.#givenUp.reject(cause)
     this.#writer.abandon(cause)
+    this.#memory.refuseWaiters(storeClosed())
     await Promise.allSettled(this.#inserts)
     const error = await this.#buffer.flush().then(
       () => undefined,
@@ -206,8 +232,6 @@ export class Ingest {
         this.#counters.reject(alerts.length)
         throw reason
       }
-      this.#counters.accept(alerts.length)
-      this.#counters.settle('spooled', alerts.length)
       return false
     }
   }
@@ -221,19 +245,17 @@ export class Ingest {
   async #keepUnreadable(unreadable: readonly UnreadableAlert[]): Promise<void> {
     if (unreadable.length === 0) return
     try {
-      await insertDeadLetters(
-        this.#db,
-        unreadable.map(({ alert, error }) => ({
-          alertJson: unreadableAlertJson(alert),
-          alertId: null,
-          hostId: null,
-          error,
-        })),
-      )
+      const refused = unreadable.map(({ alert, error }) => ({
+        alertJson: unreadableAlertJson(alert),
+        alertId: null,
+        hostId: null,
+        error,
+      }))
+      await Promise.race([insertDeadLetters(this.#db, refused), this.#givenUp.promise])
       this.#counters.accept(unreadable.length)
       this.#counters.settle('deadLettered', unreadable.length)
     } catch (error) {
-      if (!(error instanceof DatabaseError)) throw error
+      if (!(error instanceof TripwireStorageError)) throw error
       this.#counters.reject(unreadable.length)
     }
   }
@@ -242,6 +264,7 @@ export class Ingest {
   #putIntoSpool(spool: IngestSpool, alerts: readonly AcceptedAlert[]): void {
     const now = `${new Date().toISOString().slice(0, -1)}000Z`
     spool.append(alerts.map(alert => ({ ...alert, receivedAt: alert.receivedAt ?? now })))
+    this.#counters.addSpooled(alerts.length)
     this.#drain?.start()
   }
 
@@ -254,6 +277,15 @@ export class Ingest {
       onFailed: this.#options.onSpoolFailed,
     })
   }
+}
+
+/** A listener that throws must not get in the way of alerts. What it throws is an uncaught exception, as anywhere else. */
+function afterwards<Args extends readonly unknown[]>(tell: (...args: Args) => void): (...args: Args) => void {
+  return (...args) => queueMicrotask(() => tell(...args))
+}
+
+function storeClosed(): TripwireStorageError {
+  return new TripwireStorageError('STORE_CLOSED', 'the store was closed')
 }
 
 function totalBytes(alerts: readonly AcceptedAlert[]): number {

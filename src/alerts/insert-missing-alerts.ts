@@ -5,7 +5,10 @@ import type { QueryRunner, SqlValue } from '../pg/database.ts'
  * The slow path: one statement for any number of alerts that passes over those that are stored. Every column is one array
  * parameter. The unique index of each month refuses what that month holds; what an earlier month holds is looked for
  * over the last week, as the trigger does, or, where $9 says so, in all months. Rows are written in the order of their
- * ids, so that two batches cannot wait for each other in a circle.
+ * ids, so that two batches cannot wait for each other in a circle. Of two with the same id the first given is written.
+ *
+ * OFFSET 0: one look-up in the unique index of each month. On a young partition, of which the planner knows nothing, it
+ * would otherwise prefer an index that reads all alerts of a host.
  */
 const INSERT_MISSING_ALERTS = `
   INSERT INTO alerts (
@@ -29,23 +32,25 @@ const INSERT_MISSING_ALERTS = `
     $6::jsonb[],
     $7::severity_level[],
     $8::timestamptz[]
-  ) AS given (
-    alert_id, host_id, timestamp, tripwire_type, rule_name, event_detail, severity, received_at
+  ) WITH ORDINALITY AS given (
+    alert_id, host_id, timestamp, tripwire_type, rule_name, event_detail, severity, received_at, position
   )
   WHERE NOT EXISTS (
     SELECT
-    FROM alerts AS stored
-    WHERE stored.alert_id = given.alert_id
-      AND stored.host_id = given.host_id
-      AND (
-        $9
-        OR (
-          stored.received_at >= coalesce(given.received_at, now()) - INTERVAL '7 days'
-          AND stored.received_at < coalesce(given.received_at, now()) + INTERVAL '7 days'
-        )
+    FROM (
+      SELECT found.received_at
+      FROM alerts AS found
+      WHERE found.alert_id = given.alert_id
+        AND found.host_id = given.host_id
+      OFFSET 0
+    ) AS stored
+    WHERE $9
+      OR (
+        stored.received_at >= coalesce(given.received_at, now()) - INTERVAL '7 days'
+        AND stored.received_at < coalesce(given.received_at, now()) + INTERVAL '7 days'
       )
   )
-  ORDER BY given.alert_id, given.host_id
+  ORDER BY given.alert_id, given.host_id, given.position
   ON CONFLICT DO NOTHING
   RETURNING
     alert_id AS "alertId",
@@ -65,9 +70,13 @@ const FIND_CONFLICTS = `
   ) WITH ORDINALITY AS given (
     alert_id, host_id, timestamp, tripwire_type, rule_name, event_detail, severity, position
   )
-  JOIN alerts AS stored
-    ON stored.alert_id = given.alert_id
-    AND stored.host_id = given.host_id
+  CROSS JOIN LATERAL (
+    SELECT found.*
+    FROM alerts AS found
+    WHERE found.alert_id = given.alert_id
+      AND found.host_id = given.host_id
+    OFFSET 0
+  ) AS stored
   GROUP BY given.position
   HAVING NOT bool_or(
     (stored.timestamp, stored.tripwire_type, stored.rule_name, stored.event_detail, stored.severity)

@@ -12,6 +12,7 @@ interface Waiter {
   readonly alerts: number
   readonly bytes: number
   readonly admit: () => void
+  readonly refuse: (reason: unknown) => void
 }
 
 /** The objects of an alert: about 200 bytes beside its text, which takes at most two bytes a UTF-16 unit. */
@@ -30,6 +31,7 @@ export class MemoryLimit {
   readonly #waiters: Waiter[] = []
   #alerts = 0
   #bytes = 0
+  #refusal: { readonly reason: unknown } | undefined
 
   constructor(options: MemoryLimitOptions) {
     this.#options = options
@@ -48,10 +50,11 @@ export class MemoryLimit {
 
   /**
    * Waits for the room.
-   * @throws OverloadedError when it was not to be had in time.
+   * @throws OverloadedError when it was not to be had in time, or the reason given to `refuseWaiters`.
    */
   async reserve(alerts: number, bytes: number): Promise<void> {
     if (this.tryReserve(alerts, bytes)) return
+    if (this.#refusal) throw this.#refusal.reason
     await new Promise<void>((resolve, reject) => {
       const waiter: Waiter = {
         alerts,
@@ -59,6 +62,10 @@ export class MemoryLimit {
         admit: () => {
           clearTimeout(timer)
           resolve()
+        },
+        refuse: reason => {
+          clearTimeout(timer)
+          reject(reason)
         },
       }
       const timer = setTimeout(() => {
@@ -68,6 +75,12 @@ export class MemoryLimit {
       }, this.#options.waitMs)
       this.#waiters.push(waiter)
     })
+  }
+
+  /** Nobody waits any more: neither those that do now, nor those that would have to. */
+  refuseWaiters(reason: unknown): void {
+    this.#refusal = { reason }
+    for (const waiter of this.#waiters.splice(0)) waiter.refuse(reason)
   }
 
   release(alerts: number, bytes: number): void {

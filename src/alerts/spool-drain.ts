@@ -39,11 +39,14 @@ export class SpoolDrain {
   readonly #spool: DrainableSpool
   readonly #options: SpoolDrainOptions
   readonly #stop = new AbortController()
+  /** Damage that the counters know of. The spool finds it at any call, also when it takes alerts. */
+  #knownDamage: number
   #running: Promise<void> | undefined
 
   constructor(spool: DrainableSpool, options: SpoolDrainOptions) {
     this.#spool = spool
     this.#options = options
+    this.#knownDamage = spool.size.damaged
   }
 
   /** Starts when there is something to drain and it does not run yet. */
@@ -78,9 +81,10 @@ export class SpoolDrain {
 
   /** @returns whether the database could be asked. */
   async #drainBatch(): Promise<boolean> {
-    const damagedBefore = this.#spool.size.damaged
     const { entries } = this.#spool.readOldest(BATCH_ALERTS, BATCH_BYTES)
-    this.#options.counters.loseSpooled(this.#spool.size.damaged - damagedBefore)
+    const { damaged } = this.#spool.size
+    this.#options.counters.loseSpooled(damaged - this.#knownDamage)
+    this.#knownDamage = damaged
     if (entries.length === 0) return true
     let outcomes: readonly AlertOutcome[]
     try {

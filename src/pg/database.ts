@@ -1,9 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { TripwireStorageError } from '../errors.ts'
 import { parseConnectionString } from './connection-string.ts'
 import { CopyIn } from './copy-in.ts'
 import { fromDriver } from './driver-error.ts'
 import { rowTypes } from './row-values.ts'
+
+/** How long a server may take to end a connection that was said goodbye to. */
+const GOODBYE_MS = 300
 
 /** What a statement takes as a parameter. Arrays become PostgreSQL arrays, so their length adds no parameters. */
 export type SqlValue = string | number | boolean | null | readonly (string | null)[]
@@ -129,7 +133,13 @@ export class Database implements QueryRunner {
   async close(): Promise<void> {
     // The pool itself would refuse those that wait.
     await Promise.allSettled(this.#running)
+    const gone = Promise.all(
+      [...this.#clients].map(client => new Promise(resolve => client.once('end', resolve))),
+    )
     await this.#pool.end()
+    // The pool does not wait for the goodbyes, and one that a silent network swallows would keep the process alive.
+    await Promise.race([gone, sleep(GOODBYE_MS, undefined, { ref: false })])
+    this.destroy()
   }
 
   /**

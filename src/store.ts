@@ -1,9 +1,6 @@
 import { EventEmitter } from 'node:events'
-import type { AlertCounts } from './alerts/alert-counters.ts'
 import { discardDeadLetters } from './alerts/dead-letters/discard-dead-letters.ts'
 import { listDeadLetters } from './alerts/dead-letters/list-dead-letters.ts'
-import type { DeadLetteredAlert } from './alerts/durable-store.ts'
-import type { FlushStats } from './alerts/flush-statistics.ts'
 import { Ingest } from './alerts/ingest.ts'
 import { queryAlerts } from './alerts/query-alerts.ts'
 import { insertAuditEntry } from './audit/insert-audit-entry.ts'
@@ -22,39 +19,13 @@ import { Database } from './pg/database.ts'
 import { getRule, listRules } from './rules/read-rules.ts'
 import { createRule, deleteRule, updateRule } from './rules/write-rules.ts'
 import { Spool } from './spool/spool.ts'
+import type { CloseReport, StoreEvents, StoreStats } from './store-events.ts'
 import { observeStore, type StoreMetrics } from './store-metrics.ts'
 import { type ParsedStoreOptions, parseStoreOptions, type StoreOptions } from './store-options.ts'
 import { within } from './within.ts'
 
 /** Of the time that `close` has, for the flush. The rest is for the spool and the connections. */
 const FLUSH_SHARE = 0.8
-
-/** What a store tells while it works. */
-export interface StoreEvents {
-  /** A flush of the timer failed. The alerts stay in memory, and the timer tries again. */
-  flushFailed: [event: { readonly error: unknown; readonly waiting: number }]
-  /** The database refused these alerts, one by one. They are in the dead letters. */
-  alertsDeadLettered: [event: { readonly alerts: readonly DeadLetteredAlert[] }]
-  /** The database cannot be asked. Alerts go into the spool, or, without one, their calls fail. */
-  databaseAway: [event: { readonly error: unknown }]
-  /** The database answers again. */
-  databaseBack: []
-  /** The spool cannot be read. What is in it stays there. */
-  spoolFailed: [event: { readonly error: unknown }]
-  /** An idle connection died. The pool replaces it when it is needed. */
-  connectionLost: [event: { readonly error: unknown }]
-}
-
-/** Counts since the store was opened. */
-export interface StoreStats extends AlertCounts, FlushStats {
-  /** Alerts that the spool could not read any more. They were set aside in its folder. 0 without a spool. */
-  readonly spoolDamaged: number
-  /** The error of the last failed flush of the timer. */
-  readonly lastFlushError: unknown
-}
-
-/** What became of the alerts of a store, told when it is closed. */
-export type CloseReport = AlertCounts
 
 /**
  * The storage layer: hosts, alerts, tripwire rules and audit entries on PostgreSQL.

@@ -40,12 +40,25 @@ export const PARTS: Readonly<Record<string, PartRules>> = {
   },
   // The public surface: exports only, and nothing of the driver.
   index: {
-    parts: ['import', 'sensors', 'store', 'store-options', 'store-metrics', ...DOMAINS, ...LEAVES],
+    parts: [
+      'import',
+      'sensors',
+      'store',
+      'store-events',
+      'store-options',
+      'store-metrics',
+      ...DOMAINS,
+      ...LEAVES,
+    ],
     builtins: {},
   },
   import: { parts: ['sensors', ...LEAVES], typesOf: ['store', 'store-options'] },
-  store: { parts: ['store-options', 'store-metrics', 'spool', 'within', 'pg', ...DOMAINS, ...LEAVES] },
+  store: {
+    parts: ['store-events', 'store-options', 'store-metrics', 'spool', 'within', 'pg', ...DOMAINS, ...LEAVES],
+  },
   'store-options': { parts: LEAVES, builtins: {} },
+  // What a store tells and counts: types alone.
+  'store-events': { parts: LEAVES, typesOf: ['alerts'], builtins: {} },
   // Numbers of the parts below, put together for the caller.
   'store-metrics': {
     parts: LEAVES,

@@ -5,6 +5,7 @@ import { InvalidInputError } from '../errors.ts'
 import { importAlerts } from '../import/import-alerts.ts'
 import type { ImportReport } from '../import/import-report.ts'
 import { SENSOR_FORMATS, type SensorFormat } from '../sensors/sensor-adapter.ts'
+import type { Store } from '../store.ts'
 import type { CommandContext } from './command-context.ts'
 import { type DatabaseFlags, databaseCommand, withStore } from './database.ts'
 import { EXIT_CODE } from './exit-code.ts'
@@ -35,14 +36,7 @@ export function ingestCommand(context: CommandContext): Command {
       const report = await withStore(
         context,
         flags,
-        store => {
-          const progress = new ProgressLine(context.stderr)
-          return importAlerts(store, source.bytes, {
-            format: flags.format,
-            signal: context.signal,
-            onProgress: (soFar, bytesRead) => progress.show(progressText(soFar, bytesRead, source.sizeBytes)),
-          }).finally(() => progress.clear())
-        },
+        store => runImport(context, store, source, flags),
         options,
       )
       if (flags.json) writeJsonLines(context.stdout, [report])
@@ -51,11 +45,40 @@ export function ingestCommand(context: CommandContext): Command {
     })
 }
 
-/** Opens the file before a server is started for it. */
-async function openSource(
+interface Source {
+  readonly bytes: AsyncIterable<Uint8Array>
+  /** Unknown for a pipe. */
+  readonly sizeBytes: number | undefined
+}
+
+/** Reads all of the source, or as much as there was when the user asked to stop. */
+async function runImport(
   context: CommandContext,
-  file: string,
-): Promise<{ readonly bytes: AsyncIterable<Uint8Array>; readonly sizeBytes: number | undefined }> {
+  store: Store,
+  source: Source,
+  { format }: IngestFlags,
+): Promise<ImportReport> {
+  const progress = new ProgressLine(context.stderr)
+  let last: ImportReport | undefined
+  const onProgress = (soFar: ImportReport, bytesRead: number) => {
+    last = soFar
+    progress.show(progressText(soFar, bytesRead, source.sizeBytes))
+  }
+  try {
+    return await importAlerts(store, source.bytes, { format, signal: context.signal, onProgress })
+  } catch (error) {
+    if (!context.signal.aborted || last === undefined) throw error
+    progress.clear()
+    context.stderr.write('stopped before the end; reading the same input again goes on where this ended\n')
+    context.exitCode = EXIT_CODE.failed
+    return last
+  } finally {
+    progress.clear()
+  }
+}
+
+/** Opens the file before a server is started for it. */
+async function openSource(context: CommandContext, file: string): Promise<Source> {
   if (file === STANDARD_INPUT) return { bytes: context.stdin, sizeBytes: undefined }
   let sizeBytes: number
   try {

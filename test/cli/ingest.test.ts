@@ -73,6 +73,32 @@ describe('ingest of our own JSON', () => {
     expect(row?.['kept']).toBeGreaterThan(100)
   })
 
+  it('stops when it is asked to, keeps what it has read, and says so', async () => {
+    const stop = new AbortController()
+    async function* endless(): AsyncIterable<Uint8Array> {
+      for (let index = 0; ; index++) {
+        if (index === 700) stop.abort()
+        yield Buffer.from(`${alert(`endless ${index}`)}\n`)
+      }
+    }
+    const { exitCode, stdout, stderr } = await runCli(
+      database.connectionString,
+      ['ingest', '--json'],
+      endless(),
+      {
+        signal: stop.signal,
+      },
+    )
+    expect(exitCode).toBe(1)
+    expect(stderr).toContain('stopped before the end')
+    const [report] = jsonLines(stdout)
+    const [row] = await database.sql(
+      `SELECT count(*)::int AS kept FROM alerts WHERE rule_name LIKE 'endless %'`,
+    )
+    expect(row?.['kept']).toBe(report?.['stored'])
+    expect(row?.['kept']).toBeGreaterThanOrEqual(699)
+  })
+
   it('stores the same lines once, however often they are read, also when they were stored in an earlier month', async () => {
     const line = alert('earlier', {
       alertId: '0b4f3f0a-1111-4222-8333-444455556666',

@@ -4,7 +4,10 @@ import type { FlushStats } from './alerts/flush-statistics.ts'
 
 /** What a store tells while it works. */
 export interface StoreEvents {
-  /** A flush of the timer failed. The alerts stay in memory, and the timer tries again. */
+  /**
+   * A flush of the timer failed, or a batch of the spool could not be stored. The `waiting` alerts stay where they are, and are
+   * tried again.
+   */
   flushFailed: [event: { readonly error: unknown; readonly waiting: number }]
   /** The database refused these alerts, one by one. They are in the dead letters. */
   alertsDeadLettered: [event: { readonly alerts: readonly DeadLetteredAlert[] }]

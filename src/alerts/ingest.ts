@@ -274,6 +274,7 @@ export class Ingest {
       counters: this.#counters,
       store: alerts => this.#store(alerts, encoder),
       onBack: () => this.#writer.markBack(),
+      onBatchFailed: error => this.#options.onTimerFlushFailed(error, spool.size.alerts),
       onFailed: this.#options.onSpoolFailed,
     })
   }

@@ -24,6 +24,8 @@ export interface SpoolDrainOptions {
   readonly store: (alerts: readonly AcceptedAlert[]) => Promise<readonly AlertOutcome[]>
   /** Called when a batch got through. */
   readonly onBack: () => void
+  /** Called when a batch could not be stored. It stays in the spool, and is tried again. */
+  readonly onBatchFailed: (error: unknown) => void
   /** Called when the spool itself fails. The drain stops; what is in the spool stays there for the next start. */
   readonly onFailed: (error: unknown) => void
 }
@@ -52,13 +54,17 @@ export class SpoolDrain {
   /** Starts when there is something to drain and it does not run yet. */
   start(): void {
     if (this.#stop.signal.aborted || this.#running || this.#spool.size.alerts === 0) return
-    this.#running = this.#run()
-      .catch(error => {
-        if (!this.#stop.signal.aborted) this.#options.onFailed(error)
-      })
-      .finally(() => {
+    this.#running = this.#run().then(
+      () => {
         this.#running = undefined
-      })
+        // Alerts may have come after the last look, and found the drain still running.
+        this.start()
+      },
+      error => {
+        this.#running = undefined
+        if (!this.#stop.signal.aborted) this.#options.onFailed(error)
+      },
+    )
   }
 
   /** Stops after the batch that is on its way. */
@@ -89,7 +95,8 @@ export class SpoolDrain {
     let outcomes: readonly AlertOutcome[]
     try {
       outcomes = await this.#options.store(entries.map(({ alert }) => alert))
-    } catch {
+    } catch (error) {
+      this.#options.onBatchFailed(error)
       return false
     }
     this.#spool.remove(entries.map(({ sequence }) => sequence))

@@ -1,4 +1,4 @@
-import { DatabaseError, TripwireStorageError } from '../errors.ts'
+import { DatabaseError, isRetryable, TripwireStorageError } from '../errors.ts'
 import type { AcceptedAlert } from '../model/accepted-alert.ts'
 import type { Database } from '../pg/database.ts'
 import { SQLSTATE, SQLSTATE_CLASS } from '../pg/sqlstate.ts'
@@ -59,9 +59,13 @@ async function storeWithoutUnknownHosts(
   const known = await findKnownHosts(db, alerts)
   const candidates = alerts.filter(alert => known.has(alert.hostId))
   const outcomes = (await storeByHalving(db, candidates, options)).values()
-  return alerts.map(alert =>
-    known.has(alert.hostId) ? (outcomes.next().value ?? DUPLICATE) : unknownHost(alert),
-  )
+  return alerts.map(alert => (known.has(alert.hostId) ? outcomeOf(outcomes) : unknownHost(alert)))
+}
+
+function outcomeOf(outcomes: Iterator<BatchOutcome>): BatchOutcome {
+  const next = outcomes.next()
+  if (next.done) throw new TripwireStorageError('MALFORMED_ROW', 'an alert of the batch has no outcome')
+  return next.value
 }
 
 const KNOWN_HOSTS = `
@@ -108,7 +112,7 @@ async function insertWithRetry(
       // A month may end in between.
       if (isMissingPartition(error) && ensured < 2) {
         ensured++
-        await ensurePartitions(alerts, options)
+        await ensurePartitions(alerts, options, error)
       } else if (!isConflict(error) || attempt > MOST_CONFLICT_RETRIES) {
         throw error
       }
@@ -116,9 +120,25 @@ async function insertWithRetry(
   }
 }
 
-async function ensurePartitions(alerts: readonly AcceptedAlert[], options: StoreBatchOptions): Promise<void> {
+/** A partition that cannot be made is about the alerts of its month: they are refused as those that fit no partition. */
+async function ensurePartitions(
+  alerts: readonly AcceptedAlert[],
+  options: StoreBatchOptions,
+  missing: DatabaseError,
+): Promise<void> {
   const byMonth = new Map(alerts.map(alert => [alert.receivedAt?.slice(0, 7), alert.receivedAt]))
-  for (const moment of byMonth.values()) await options.ensurePartition(moment)
+  try {
+    for (const moment of byMonth.values()) await options.ensurePartition(moment)
+  } catch (cause) {
+    if (!(cause instanceof DatabaseError) || cause.sqlState === undefined || isRetryable(cause)) throw cause
+    throw new DatabaseError('QUERY_FAILED', `${missing.message}: ${cause.message}`, {
+      cause,
+      hint: cause.hint,
+      sqlState: missing.sqlState,
+      table: missing.table,
+      column: 'received_at',
+    })
+  }
 }
 
 function batchOutcome(outcome: InsertOutcome, alert: AcceptedAlert | undefined): BatchOutcome {
@@ -143,7 +163,7 @@ function unknownHost(alert: AcceptedAlert): BatchOutcome {
 }
 
 /** PostgreSQL reports a row that fits no partition as a check violation that names no constraint. */
-function isMissingPartition(error: unknown): boolean {
+function isMissingPartition(error: unknown): error is DatabaseError {
   return error instanceof DatabaseError && error.sqlState === SQLSTATE.checkViolation && !error.constraint
 }
 

@@ -10,6 +10,7 @@ interface HostsFlags extends DatabaseFlags {
 }
 
 interface AddFlags extends HostsFlags {
+  readonly id?: string
   readonly ip?: string
   readonly platform?: string
   readonly agentVersion?: string
@@ -48,6 +49,7 @@ function addCommand(context: CommandContext): Command {
   return databaseCommand('add')
     .description('register a host, or update the one with this name; prints its id')
     .argument('<hostname>')
+    .option('--id <uuid>', 'the id for a new host, where alerts name it already; without it, a random one')
     .option('--ip <address>', 'IPv4 or IPv6 address, or a network')
     .option('--platform <name>')
     .option('--agent-version <version>')
@@ -56,6 +58,7 @@ function addCommand(context: CommandContext): Command {
     .action(async (hostname: string, flags: AddFlags) => {
       const host = {
         hostname,
+        ...(flags.id === undefined ? {} : { hostId: flags.id }),
         ipAddress: flags.ip ?? null,
         platform: flags.platform ?? null,
         agentVersion: flags.agentVersion ?? null,

@@ -67,9 +67,13 @@ async function runImport(
   try {
     return await importAlerts(store, source.bytes, { format, signal: context.signal, onProgress })
   } catch (error) {
-    if (!context.signal.aborted || last === undefined) throw error
+    const isDamaged = error instanceof InvalidInputError && error.field === 'source'
+    if (last === undefined || !(context.signal.aborted || isDamaged)) throw error
     progress.clear()
-    context.stderr.write('stopped before the end; reading the same input again goes on where this ended\n')
+    const reason = isDamaged ? `${printable(error.message)}\n` : ''
+    context.stderr.write(
+      `${reason}stopped before the end; reading the same input again stores nothing twice\n`,
+    )
     context.exitCode = EXIT_CODE.failed
     return last
   } finally {

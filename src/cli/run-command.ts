@@ -19,13 +19,16 @@ export async function runCommand(argv: readonly string[]): Promise<ExitCode> {
     if (abort.signal.aborted) process.exit(EXIT_CODE.failed)
     process.stderr.write(`\n${signal}: stopping in order; once more to stop at once\n`)
     abort.abort()
+    // A silent pipe would keep a reader waiting for ever.
+    process.stdin.destroy()
   }
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
-  process.stdout.on('error', ignoreClosedPipe)
+  const stdout = untilClosed(process.stdout)
+  const stderr = untilClosed(process.stderr)
   const context: CommandContext = {
     signal: abort.signal,
-    stdout: process.stdout,
-    stderr: process.stderr,
+    stdout,
+    stderr,
     stdin: process.stdin,
     env: process.env,
     exitCode: EXIT_CODE.done,
@@ -60,8 +63,16 @@ export function reportError(error: unknown, stderr: TextOutput): ExitCode {
   return EXIT_CODE.failed
 }
 
-/** A reader that has seen enough, such as head, closes the pipe. That is not a failure. */
-function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
-  if (error.code === 'EPIPE') process.exit(EXIT_CODE.done)
-  throw error
+/** A reader that has seen enough, such as head, closes the pipe. That is not a failure, and the command still ends in order. */
+function untilClosed(stream: NodeJS.WriteStream): TextOutput {
+  let isClosed = false
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    isClosed = true
+  })
+  return {
+    write: text => isClosed || stream.write(text),
+    isTTY: stream.isTTY,
+    columns: stream.columns,
+  }
 }

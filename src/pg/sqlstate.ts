@@ -1,12 +1,10 @@
 /** The conditions that this library decides by, under their names in appendix A of the PostgreSQL manual. */
 export const SQLSTATE = {
-  datetimeFieldOverflow: '22008',
   foreignKeyViolation: '23503',
   uniqueViolation: '23505',
   checkViolation: '23514',
   serializationFailure: '40001',
   deadlockDetected: '40P01',
-  insufficientPrivilege: '42501',
   undefinedTable: '42P01',
   lockNotAvailable: '55P03',
   adminShutdown: '57P01',

@@ -34,6 +34,7 @@ it('F07: damage that the spool finds at any moment leaves the counts in agreemen
       return alerts.map(() => ({ kind: 'stored' }))
     },
     onBack: () => drained.resolve(),
+    onBatchFailed: () => undefined,
     onFailed: drained.reject,
   })
   damage()

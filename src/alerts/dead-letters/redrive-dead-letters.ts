@@ -1,4 +1,4 @@
-import { TripwireStorageError } from '../../errors.ts'
+import { DatabaseError, TripwireStorageError } from '../../errors.ts'
 import type { AcceptedAlert } from '../../model/accepted-alert.ts'
 import type { DeadLetter, RedriveReport } from '../../model/dead-letter.ts'
 import type { QueryRunner } from '../../pg/database.ts'
@@ -11,13 +11,26 @@ import { listDeadLetters } from './list-dead-letters.ts'
 const DEFAULT_LIMIT = 10_000
 
 const RECORD_ATTEMPTS = `
-  UPDATE alert_dead_letters
+  UPDATE alert_dead_letters AS present
   SET
     attempts = attempts + 1,
     last_attempt_at = now(),
-    message = given.message
-  FROM unnest($1::uuid[], $2::text[]) AS given (dead_letter_id, message)
-  WHERE alert_dead_letters.dead_letter_id = given.dead_letter_id`
+    message = given.message,
+    sql_state = given.sql_state,
+    column_name = given.column_name,
+    reason = CASE
+      WHEN EXISTS (
+        SELECT
+        FROM alert_dead_letters AS other
+        WHERE other.alert_sha256 = present.alert_sha256
+          AND other.reason = given.reason
+      ) THEN present.reason
+      ELSE given.reason
+    END
+  FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[]) AS given (
+    dead_letter_id, message, sql_state, column_name, reason
+  )
+  WHERE present.dead_letter_id = given.dead_letter_id`
 
 /**
  * Hands dead letters in again. The alert is stored first and its dead letter deleted after that: a crash in between
@@ -50,6 +63,9 @@ export async function redriveDeadLetters(
   await db.query(RECORD_ATTEMPTS, [
     refused.map(({ deadLetter }) => deadLetter.deadLetterId),
     refused.map(({ error }) => error.message.toWellFormed().replace(/\0/g, '\ufffd')),
+    refused.map(({ error }) => (error instanceof DatabaseError ? (error.sqlState ?? null) : null)),
+    refused.map(({ error }) => (error instanceof DatabaseError ? (error.column ?? null) : null)),
+    refused.map(({ error }) => error.code),
   ])
   const stored = done.filter(({ kind }) => kind === 'stored').length
   return { stored, duplicate: done.length - stored, refused: refused.length }

@@ -146,16 +146,24 @@ const RETRYABLE_CLASSES: ReadonlySet<string> = new Set([
   '58', // system error: I/O
 ])
 
+/** Where no SQLSTATE tells. */
+const RETRYABLE_CODES: ReadonlySet<ErrorCode> = new Set([
+  'CONNECTION_FAILED',
+  'MIGRATION_LOCKED',
+  'SPOOL_FULL',
+])
+
 /**
  * Whether the same call may succeed when it is made again, unchanged.
  * After a lost connection the outcome of a write is unknown; writes of alerts carry ids and are safe to repeat.
  */
 export function isRetryable(error: unknown): boolean {
   if (error instanceof OverloadedError) return true
-  if (!(error instanceof TripwireStorageError)) return false
-  if (error.code === 'CONNECTION_FAILED' || error.code === 'MIGRATION_LOCKED') return true
-  if (!(error instanceof DatabaseError) || error.sqlState === undefined) return false
-  return RETRYABLE_SQLSTATES.has(error.sqlState) || RETRYABLE_CLASSES.has(error.sqlState.slice(0, 2))
+  if (error instanceof DatabaseError && error.sqlState !== undefined) {
+    // A wrong password, too, is a connection that failed; but trying again will not help.
+    return RETRYABLE_SQLSTATES.has(error.sqlState) || RETRYABLE_CLASSES.has(error.sqlState.slice(0, 2))
+  }
+  return error instanceof TripwireStorageError && RETRYABLE_CODES.has(error.code)
 }
 
 const LONGEST_DESCRIPTION = 80

@@ -49,11 +49,6 @@ export class AlertWriter {
     this.#freeEncoders = Array.from({ length: options.writerConnections }, () => new CopyEncoder())
   }
 
-  /** Whether the last that was heard of the database is that it cannot be asked. */
-  get isAway(): boolean {
-    return this.#isAway
-  }
-
   /** Resolves when each alert is durable. Rejects when one is not, and the caller has to send all of them again. */
   submit(alerts: readonly AcceptedAlert[]): Promise<readonly AlertOutcome[]> {
     const submission = new Submission(alerts)

@@ -37,10 +37,6 @@ export class MemoryLimit {
     this.#options = options
   }
 
-  get isFull(): boolean {
-    return this.#alerts >= this.#options.maxAlerts || this.#bytes >= this.#options.maxBytes
-  }
-
   /** Takes the room at once, or returns false. */
   tryReserve(alerts: number, bytes: number): boolean {
     if (this.#waiters.length > 0 || !this.#fits(alerts, bytes)) return false

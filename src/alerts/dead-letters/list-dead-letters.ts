@@ -46,14 +46,6 @@ export async function listDeadLetters(db: QueryRunner, filter: unknown): Promise
   return rows.map(deadLetterFromRow)
 }
 
-const COUNT_DEAD_LETTERS = `
-  SELECT count(*)::int AS count
-  FROM alert_dead_letters`
-
-export async function countDeadLetters(db: QueryRunner): Promise<number> {
-  return (await db.query<{ count: number }>(COUNT_DEAD_LETTERS)).rows[0]?.count ?? 0
-}
-
 function deadLetterFromRow(row: DeadLetterRow): DeadLetter {
   return {
     deadLetterId: row.dead_letter_id,

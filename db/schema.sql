@@ -27,6 +27,19 @@ CREATE TABLE alert_dead_letters (
     last_attempt_at timestamp with time zone NOT NULL DEFAULT now()
 );
 
+CREATE TABLE alert_partition_retirements (
+    retirement_id uuid NOT NULL DEFAULT gen_random_uuid(),
+    partition_name text NOT NULL,
+    range_from timestamp with time zone NOT NULL,
+    range_to timestamp with time zone NOT NULL,
+    started_at timestamp with time zone NOT NULL DEFAULT now(),
+    archive_file text,
+    archive_rows bigint,
+    content_sha256 bytea,
+    dropped_at timestamp with time zone,
+    cancelled_at timestamp with time zone
+);
+
 CREATE TABLE alerts (
     alert_id uuid NOT NULL DEFAULT gen_random_uuid(),
     host_id uuid NOT NULL,
@@ -57,6 +70,20 @@ CREATE TABLE hosts (
     last_seen timestamp with time zone,
     status host_status NOT NULL DEFAULT 'OFFLINE'::host_status,
     created_at timestamp with time zone NOT NULL DEFAULT now()
+);
+
+CREATE TABLE maintenance_tasks (
+    task text NOT NULL,
+    last_run_at timestamp with time zone NOT NULL,
+    last_success_at timestamp with time zone,
+    last_error text,
+    settings jsonb NOT NULL
+);
+
+CREATE TABLE restored_alert_partitions (
+    partition_name text NOT NULL,
+    content_sha256 bytea NOT NULL,
+    restored_at timestamp with time zone NOT NULL DEFAULT now()
 );
 
 CREATE TABLE schema_compatibility (
@@ -93,6 +120,15 @@ ALTER TABLE alert_dead_letters
 ALTER TABLE alert_dead_letters
     ADD CONSTRAINT alert_dead_letters_pkey PRIMARY KEY (dead_letter_id);
 
+ALTER TABLE alert_partition_retirements
+    ADD CONSTRAINT alert_partition_retirements_drop_archived CHECK (((dropped_at IS NULL) OR ((archive_file IS NOT NULL) AND (archive_rows IS NOT NULL) AND (content_sha256 IS NOT NULL))));
+
+ALTER TABLE alert_partition_retirements
+    ADD CONSTRAINT alert_partition_retirements_end_once CHECK (((dropped_at IS NULL) OR (cancelled_at IS NULL)));
+
+ALTER TABLE alert_partition_retirements
+    ADD CONSTRAINT alert_partition_retirements_pkey PRIMARY KEY (retirement_id);
+
 ALTER TABLE audit_entries
     ADD CONSTRAINT audit_entries_pkey PRIMARY KEY (entry_id);
 
@@ -107,6 +143,12 @@ ALTER TABLE hosts
 
 ALTER TABLE hosts
     ADD CONSTRAINT hosts_pkey PRIMARY KEY (host_id);
+
+ALTER TABLE maintenance_tasks
+    ADD CONSTRAINT maintenance_tasks_pkey PRIMARY KEY (task);
+
+ALTER TABLE restored_alert_partitions
+    ADD CONSTRAINT restored_alert_partitions_pkey PRIMARY KEY (partition_name);
 
 ALTER TABLE schema_compatibility
     ADD CONSTRAINT schema_compatibility_has_one_row CHECK (only_row);
@@ -128,6 +170,8 @@ ALTER TABLE tripwire_rules
 CREATE INDEX alert_dead_letters_first_attempt_idx ON alert_dead_letters USING btree (first_attempt_at, dead_letter_id);
 
 CREATE UNIQUE INDEX alert_dead_letters_one_per_alert ON alert_dead_letters USING btree (alert_sha256, reason);
+
+CREATE UNIQUE INDEX alert_partition_retirements_one_open ON alert_partition_retirements USING btree (partition_name) WHERE ((dropped_at IS NULL) AND (cancelled_at IS NULL));
 
 CREATE INDEX alerts_critical_received_at_idx ON ONLY alerts USING btree (received_at, alert_id) WHERE (severity = 'CRITICAL'::severity_level);
 
@@ -159,33 +203,62 @@ CREATE OR REPLACE FUNCTION add_alert_triggers(p_table regclass)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
 AS $function$
+DECLARE
+    v_trigger RECORD;
 BEGIN
-    EXECUTE format(
-        'CREATE TRIGGER alerts_check_hosts_on_insert
-            AFTER INSERT ON %s
-            REFERENCING NEW TABLE AS written_alerts
-            FOR EACH STATEMENT
-            EXECUTE FUNCTION alerts_check_hosts()',
-        p_table
-    );
-    EXECUTE format(
-        'CREATE TRIGGER alerts_check_hosts_on_update
-            AFTER UPDATE ON %s
-            REFERENCING NEW TABLE AS written_alerts
-            FOR EACH STATEMENT
-            EXECUTE FUNCTION alerts_check_hosts()',
-        p_table
-    );
-    EXECUTE format(
-        'CREATE TRIGGER alerts_check_resends
-            AFTER INSERT ON %s
-            REFERENCING NEW TABLE AS written_alerts
-            FOR EACH STATEMENT
-            EXECUTE FUNCTION alerts_check_resends()',
-        p_table
-    );
+    FOR v_trigger IN
+        SELECT *
+        FROM (VALUES
+            ('alerts_check_hosts_on_insert', 'INSERT', 'alerts_check_hosts'),
+            ('alerts_check_hosts_on_update', 'UPDATE', 'alerts_check_hosts'),
+            ('alerts_check_resends', 'INSERT', 'alerts_check_resends')
+        ) AS triggers (name, event, function)
+    LOOP
+        EXECUTE format(
+            'CREATE OR REPLACE TRIGGER %I
+                AFTER %s ON %s
+                REFERENCING NEW TABLE AS written_alerts
+                FOR EACH STATEMENT
+                EXECUTE FUNCTION %I()',
+            v_trigger.name,
+            v_trigger.event,
+            p_table,
+            v_trigger.function
+        );
+    END LOOP;
 END
+$function$;
+
+CREATE OR REPLACE FUNCTION alert_month_bounds(p_moment timestamp with time zone, OUT partition_name text, OUT range_from timestamp with time zone, OUT range_to timestamp with time zone)
+ RETURNS record
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+    SELECT
+        to_char(month, '"alerts_y"YYYY"m"MM'),
+        month AT TIME ZONE 'UTC',
+        (month + INTERVAL '1 month') AT TIME ZONE 'UTC'
+    FROM (SELECT date_trunc('month', p_moment AT TIME ZONE 'UTC') AS month) AS months
+$function$;
+
+CREATE OR REPLACE FUNCTION alert_partition_has_triggers(p_partition regclass)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+    SELECT count(*) = 3
+    FROM pg_trigger
+    WHERE tgrelid = p_partition
+        AND tgname IN ('alerts_check_hosts_on_insert', 'alerts_check_hosts_on_update', 'alerts_check_resends')
 $function$;
 
 CREATE OR REPLACE FUNCTION alert_partition_is_complete(p_partition regclass)
@@ -206,12 +279,7 @@ AS $function$
                 AND indpred IS NULL
                 AND pg_get_indexdef(indexrelid) LIKE '%(alert_id, host_id)'
         )
-        AND EXISTS (
-            SELECT
-            FROM pg_trigger
-            WHERE tgrelid = p_partition
-                AND tgname = 'alerts_check_hosts_on_insert'
-        )
+        AND alert_partition_has_triggers(p_partition)
 $function$;
 
 CREATE OR REPLACE FUNCTION alerts_check_hosts()
@@ -344,12 +412,7 @@ AS $function$
 DECLARE
     v_name NAME := (SELECT relname FROM pg_class WHERE oid = p_partition);
 BEGIN
-    IF NOT EXISTS (
-        SELECT
-        FROM pg_trigger
-        WHERE tgrelid = p_partition
-            AND tgname = 'alerts_check_hosts_on_insert'
-    ) THEN
+    IF NOT alert_partition_has_triggers(p_partition) THEN
         PERFORM add_alert_triggers(p_partition);
     END IF;
 
@@ -367,50 +430,93 @@ CREATE OR REPLACE FUNCTION ensure_alert_partition(p_moment timestamp with time z
  SET search_path TO 'public', 'pg_temp'
  SET "TimeZone" TO 'UTC'
  SET "DateStyle" TO 'ISO'
+ SET lock_timeout TO '1s'
 AS $function$
-DECLARE
-    v_month     TIMESTAMP := date_trunc('month', p_moment AT TIME ZONE 'UTC');
-    v_partition TEXT      := to_char(v_month, '"alerts_y"YYYY"m"MM');
-    v_present   REGCLASS  := find_alert_partition(p_moment);
 BEGIN
-    IF v_present IS NOT NULL AND alert_partition_is_complete(v_present) THEN
-        RETURN NULL;
-    END IF;
-
     -- A garbage date must not make a partition: nothing is received before 2000, or much later than now.
-    IF p_moment IS NULL
-        OR p_moment < '2000-01-01 00:00:00+00'
-        OR p_moment > now() + INTERVAL '31 days'
+    IF find_alert_partition(p_moment) IS NULL
+        AND (p_moment IS NULL
+            OR p_moment < '2000-01-01 00:00:00+00'
+            OR p_moment > now() + INTERVAL '31 days')
     THEN
         RAISE EXCEPTION 'alerts: no partition is made for %', p_moment
             USING ERRCODE = 'datetime_field_overflow',
                   COLUMN = 'received_at',
                   TABLE = 'alerts';
     END IF;
+    RETURN make_alert_partition(p_moment);
+END
+$function$;
 
-    -- One at a time. A lock on the table, because taking it also brings this session's view of the catalogue up to date.
-    LOCK TABLE ONLY alerts IN SHARE UPDATE EXCLUSIVE MODE;
-    v_present := find_alert_partition(p_moment);
-    IF v_present IS NOT NULL THEN
-        PERFORM complete_alert_partition(v_present);
-        RETURN NULL;
+CREATE OR REPLACE FUNCTION ensure_alert_partitions(p_months_ahead integer DEFAULT 3)
+ RETURNS TABLE(partition_name text, range_from timestamp with time zone, range_to timestamp with time zone, made boolean, problem_state text, problem text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+ SET lock_timeout TO '1s'
+AS $function$
+#variable_conflict use_column
+DECLARE
+    c_attempts CONSTANT INTEGER := 5;
+    v_problems TEXT;
+BEGIN
+    IF p_months_ahead IS NULL OR p_months_ahead NOT BETWEEN 0 AND 120 THEN
+        RAISE EXCEPTION 'ensure_alert_partitions: expected 0 to 120 months ahead, got %', p_months_ahead
+            USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
-    IF to_regclass(v_partition) IS NOT NULL THEN
-        RAISE EXCEPTION 'alerts: a table % exists, but is no partition of alerts', v_partition
-            USING ERRCODE = 'duplicate_table',
-                  HINT = 'it may have been detached; attach it again, or rename it';
+    -- On a replica the months arrive by themselves.
+    IF pg_is_in_recovery() THEN
+        RETURN;
     END IF;
 
-    EXECUTE format('CREATE TABLE %I (LIKE alerts INCLUDING ALL)', v_partition);
-    PERFORM complete_alert_partition(v_partition::regclass);
-    EXECUTE format(
-        'ALTER TABLE alerts ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
-        v_partition,
-        to_char(v_month, 'YYYY-MM-DD') || ' 00:00:00+00',
-        to_char(v_month + INTERVAL '1 month', 'YYYY-MM-DD') || ' 00:00:00+00'
-    );
-    RETURN v_partition;
+    FOR partition_name, range_from, range_to IN
+        SELECT bounds.*
+        FROM generate_series(0, p_months_ahead) AS ahead
+        CROSS JOIN LATERAL alert_month_bounds(
+            (now() AT TIME ZONE 'UTC' + ahead * INTERVAL '1 month') AT TIME ZONE 'UTC'
+        ) AS bounds
+        ORDER BY ahead
+    LOOP
+        made := false;
+        FOR v_attempt IN 1..c_attempts LOOP
+            BEGIN
+                problem_state := NULL;
+                problem := NULL;
+                made := make_alert_partition(range_from) IS NOT NULL;
+                EXIT;
+            EXCEPTION
+                WHEN lock_not_available OR deadlock_detected THEN
+                    problem_state := SQLSTATE;
+                    problem := SQLERRM;
+                    PERFORM pg_sleep(0.2 * v_attempt * random());
+                WHEN OTHERS THEN
+                    problem_state := SQLSTATE;
+                    problem := SQLERRM;
+                    EXIT;
+            END;
+        END LOOP;
+        IF problem IS NOT NULL THEN
+            RAISE WARNING 'alerts: % was not made: %', partition_name, problem
+                USING ERRCODE = problem_state;
+            v_problems := concat_ws('; ', v_problems, partition_name || ': ' || problem);
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+
+    BEGIN
+        PERFORM record_maintenance(
+            'ensure_partitions',
+            v_problems,
+            jsonb_build_object('monthsAhead', p_months_ahead)
+        );
+    EXCEPTION
+        -- Another one has just written the same.
+        WHEN lock_not_available THEN
+            NULL;
+    END;
 END
 $function$;
 
@@ -494,6 +600,149 @@ BEGIN
         USING ERRCODE = 'restrict_violation',
               HINT = 'use DELETE';
 END
+$function$;
+
+CREATE OR REPLACE FUNCTION list_alert_partitions()
+ RETURNS TABLE(partition_name text, state text, is_default boolean, range_from timestamp with time zone, range_to timestamp with time zone, is_month boolean, is_complete boolean, index_count integer, row_estimate bigint, total_bytes bigint, restored_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+    WITH attached AS (
+        SELECT
+            partition.oid,
+            CASE WHEN pg_inherits.inhdetachpending THEN 'detaching' ELSE 'attached' END AS state,
+            bounds IS NULL AS is_default,
+            CASE bounds[1]
+                WHEN 'MINVALUE' THEN '-infinity'
+                ELSE trim(bounds[1], '''')::timestamptz
+            END AS range_from,
+            CASE bounds[2]
+                WHEN 'MAXVALUE' THEN 'infinity'
+                ELSE trim(bounds[2], '''')::timestamptz
+            END AS range_to
+        FROM pg_inherits
+        JOIN pg_class AS partition
+            ON partition.oid = pg_inherits.inhrelid
+        CROSS JOIN LATERAL regexp_match(
+            pg_get_expr(partition.relpartbound, partition.oid),
+            'FROM \((MINVALUE|''[^'']*'')\) TO \((MAXVALUE|''[^'']*'')\)'
+        ) AS bounds
+        WHERE pg_inherits.inhparent = 'alerts'::regclass
+    ),
+    detached AS (
+        SELECT
+            to_regclass(quote_ident(retirement.partition_name))::oid AS oid,
+            'detached' AS state,
+            false AS is_default,
+            retirement.range_from,
+            retirement.range_to
+        FROM alert_partition_retirements AS retirement
+        WHERE retirement.dropped_at IS NULL
+            AND retirement.cancelled_at IS NULL
+    )
+    SELECT
+        found.relname,
+        listed.state,
+        listed.is_default,
+        listed.range_from,
+        listed.range_to,
+        coalesce(
+            (listed.range_from, listed.range_to) = (month.range_from, month.range_to),
+            false
+        ),
+        alert_partition_is_complete(found.oid),
+        (SELECT count(*)::integer FROM pg_index WHERE indrelid = found.oid),
+        greatest(found.reltuples::bigint, pg_stat_get_live_tuples(found.oid), 0),
+        pg_total_relation_size(found.oid),
+        restored.restored_at
+    FROM (
+        SELECT * FROM attached
+        UNION ALL
+        SELECT * FROM detached WHERE oid NOT IN (SELECT oid FROM attached)
+    ) AS listed
+    JOIN pg_class AS found
+        ON found.oid = listed.oid
+    LEFT JOIN restored_alert_partitions AS restored
+        ON restored.partition_name = found.relname
+    CROSS JOIN LATERAL alert_month_bounds(
+        CASE WHEN isfinite(listed.range_from) THEN listed.range_from END
+    ) AS month
+    ORDER BY listed.range_from NULLS LAST, found.relname
+$function$;
+
+CREATE OR REPLACE FUNCTION make_alert_partition(p_moment timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+DECLARE
+    -- A larger one is completed by the maintenance, CONCURRENTLY: an index is built on this much in a moment.
+    c_small CONSTANT BIGINT := 1048576;
+    v_present REGCLASS := find_alert_partition(p_moment);
+    v_month   RECORD;
+BEGIN
+    IF v_present IS NOT NULL AND alert_partition_is_complete(v_present) THEN
+        RETURN NULL;
+    END IF;
+
+    -- One at a time. A lock on the table, because taking it also brings this session's view of the catalogue up to date.
+    LOCK TABLE ONLY alerts IN SHARE UPDATE EXCLUSIVE MODE;
+    v_present := find_alert_partition(p_moment);
+    IF v_present IS NOT NULL THEN
+        IF pg_table_size(v_present) <= c_small THEN
+            PERFORM complete_alert_partition(v_present);
+        END IF;
+        RETURN NULL;
+    END IF;
+
+    SELECT *
+    INTO v_month
+    FROM alert_month_bounds(p_moment);
+
+    IF to_regclass(v_month.partition_name) IS NOT NULL THEN
+        RAISE EXCEPTION 'alerts: a table % exists, but is no partition of alerts', v_month.partition_name
+            USING ERRCODE = 'duplicate_table',
+                  HINT = 'it may have been detached; attach it again, or rename it';
+    END IF;
+
+    EXECUTE format('CREATE TABLE %I (LIKE alerts INCLUDING ALL)', v_month.partition_name);
+    PERFORM complete_alert_partition(v_month.partition_name::regclass);
+    EXECUTE format(
+        'ALTER TABLE alerts ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+        v_month.partition_name,
+        v_month.range_from,
+        v_month.range_to
+    );
+    RETURN v_month.partition_name;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION record_maintenance(p_task text, p_error text, p_settings jsonb)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+    INSERT INTO maintenance_tasks (task, last_run_at, last_success_at, last_error, settings)
+    VALUES (
+        p_task,
+        clock_timestamp(),
+        CASE WHEN p_error IS NULL THEN clock_timestamp() END,
+        p_error,
+        p_settings
+    )
+    ON CONFLICT (task) DO UPDATE
+    SET
+        last_run_at = EXCLUDED.last_run_at,
+        last_success_at = coalesce(EXCLUDED.last_success_at, maintenance_tasks.last_success_at),
+        last_error = EXCLUDED.last_error,
+        settings = EXCLUDED.settings
 $function$;
 
 -- Triggers

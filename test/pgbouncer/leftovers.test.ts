@@ -1,0 +1,36 @@
+import pg from 'pg'
+import { describe, expect, it } from 'vitest'
+import { pgbouncerUnavailable } from '../support/pgbouncer.ts'
+import { advisoryLocks, expectNothingLeft, serverConnections, usePooledDatabase } from './pooled-database.ts'
+
+const unavailable = pgbouncerUnavailable()
+const pooled = usePooledDatabase('empty', 2)
+
+describe.skipIf(unavailable)(`F43: state of a session in transaction mode ${unavailable ?? ''}`, () => {
+  it('reaches strangers, and is found by what the other tests look with', async () => {
+    await expectNothingLeft(pooled)
+    const careless = new pg.Client(pooled.through)
+    await careless.connect()
+    try {
+      await careless.query('SET lock_timeout = 1234')
+      await careless.query('PREPARE left_behind AS SELECT 1')
+      await careless.query('CREATE TEMPORARY TABLE left_behind ()')
+      await careless.query('SELECT pg_advisory_lock(43)')
+    } finally {
+      await careless.end()
+    }
+    const found = (await serverConnections(pooled)).filter(
+      ({ changedSettings }) => changedSettings.length > 0,
+    )
+    expect(found).toMatchObject([
+      {
+        settings: { lock_timeout: '1234ms' },
+        changedSettings: ['lock_timeout'],
+        preparedStatements: ['left_behind'],
+        temporaryTables: ['left_behind'],
+      },
+    ])
+    expect(await advisoryLocks(pooled)).toMatchObject([{ pid: found[0]?.pid, granted: true }])
+    await expect(expectNothingLeft(pooled)).rejects.toThrow()
+  })
+})

@@ -1,0 +1,32 @@
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { migrateUp } from '../../src/index.ts'
+import { describeSchema } from '../migrate/fixtures.ts'
+import { newAlerts, newHost, openStore } from '../store/fixtures.ts'
+import { pgbouncerUnavailable } from '../support/pgbouncer.ts'
+import { expectNothingLeft, usePooledDatabase } from './pooled-database.ts'
+
+const unavailable = pgbouncerUnavailable()
+const pooled = usePooledDatabase('empty', 2)
+const { direct } = pooled
+
+describe.skipIf(unavailable)(`F43: another schema through PgBouncer ${unavailable ?? ''}`, () => {
+  // A pooler does not pass on the options of a connection string, so the database has to name the schema.
+  beforeAll(async () => {
+    await direct.sql('CREATE SCHEMA other')
+    await direct.sql(`ALTER DATABASE ${direct.name} SET search_path = other`)
+  })
+  afterEach(() => expectNothingLeft(pooled))
+
+  it('is migrated and used when the database names it', async () => {
+    await migrateUp(pooled.through)
+    await using store = await openStore(pooled.through)
+    const hostId = await newHost(store)
+    const receipts = await store.insertAlerts(newAlerts(3, hostId, { receivedAt: '2025-06-15T00:00:00Z' }))
+    expect(new Set(receipts.map(({ outcome }) => outcome))).toEqual(new Set(['stored']))
+    expect(await describeSchema(direct, 'public')).toEqual([])
+    const months = await direct.sql(
+      `SELECT FROM pg_inherits WHERE inhrelid = 'other.alerts_y2025m06'::regclass`,
+    )
+    expect(months).toHaveLength(1)
+  })
+})

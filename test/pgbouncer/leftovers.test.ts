@@ -1,12 +1,12 @@
 import pg from 'pg'
-import { describe, expect, it } from 'vitest'
-import { pgbouncerUnavailable } from '../support/pgbouncer.ts'
+import { expect, it } from 'vitest'
+import { describeUnless } from '../support/describe-unless.ts'
+import { pgbouncerMissing } from '../support/pgbouncer.ts'
 import { advisoryLocks, expectNothingLeft, serverConnections, usePooledDatabase } from './pooled-database.ts'
 
-const unavailable = pgbouncerUnavailable()
 const pooled = usePooledDatabase('empty', 2)
 
-describe.skipIf(unavailable)(`F43: state of a session in transaction mode ${unavailable ?? ''}`, () => {
+describeUnless(pgbouncerMissing(), 'F43: state of a session in transaction mode', () => {
   it('reaches strangers, and is found by what the other tests look with', async () => {
     await expectNothingLeft(pooled)
     const careless = new pg.Client(pooled.through)

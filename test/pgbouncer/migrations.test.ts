@@ -1,18 +1,18 @@
 import pg from 'pg'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import { migrateDown, migrateUp, migrationStatus, Store } from '../../src/index.ts'
 import { migrationLockKey } from '../../src/migrate/migration-lock.ts'
 import { describeSchema, emptySchema, newestVersion } from '../migrate/fixtures.ts'
 import { newAlerts, newHost, rejection } from '../store/fixtures.ts'
-import { pgbouncerUnavailable } from '../support/pgbouncer.ts'
+import { describeUnless } from '../support/describe-unless.ts'
+import { pgbouncerMissing } from '../support/pgbouncer.ts'
 import { expectNothingLeft, usePooledDatabase } from './pooled-database.ts'
 
-const unavailable = pgbouncerUnavailable()
 const pooled = usePooledDatabase('empty', 2)
 const { direct } = pooled
 beforeEach(() => emptySchema(direct))
 
-describe.skipIf(unavailable)(`F43: migrations through PgBouncer ${unavailable ?? ''}`, () => {
+describeUnless(pgbouncerMissing(), 'F43: migrations through PgBouncer', () => {
   afterEach(() => expectNothingLeft(pooled))
 
   it('give from nothing the schema that they give without it', async () => {

@@ -1,15 +1,15 @@
-import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, expect, it } from 'vitest'
 import { migrateUp } from '../../src/index.ts'
 import { describeSchema } from '../migrate/fixtures.ts'
 import { newAlerts, newHost, openStore } from '../store/fixtures.ts'
-import { pgbouncerUnavailable } from '../support/pgbouncer.ts'
+import { describeUnless } from '../support/describe-unless.ts'
+import { pgbouncerMissing } from '../support/pgbouncer.ts'
 import { expectNothingLeft, usePooledDatabase } from './pooled-database.ts'
 
-const unavailable = pgbouncerUnavailable()
 const pooled = usePooledDatabase('empty', 2)
 const { direct } = pooled
 
-describe.skipIf(unavailable)(`F43: another schema through PgBouncer ${unavailable ?? ''}`, () => {
+describeUnless(pgbouncerMissing(), 'F43: another schema through PgBouncer', () => {
   // A pooler does not pass on the options of a connection string, so the database has to name the schema.
   beforeAll(async () => {
     await direct.sql('CREATE SCHEMA other')

@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, expect, it } from 'vitest'
 import { GENESIS_HASH, RawJson, type Store } from '../../src/index.ts'
 import { countAlerts, newAlert, newAlerts, newHost, openStore } from '../store/fixtures.ts'
 import { lockAlerts } from '../store/lock-alerts.ts'
-import { pgbouncerUnavailable } from '../support/pgbouncer.ts'
+import { describeUnless } from '../support/describe-unless.ts'
+import { pgbouncerMissing } from '../support/pgbouncer.ts'
 import { expectNothingLeft, usePooledDatabase } from './pooled-database.ts'
 
-const unavailable = pgbouncerUnavailable()
 const pooled = usePooledDatabase('migrated', 3)
 const { direct } = pooled
 const CALLERS = 8
 
-describe.skipIf(unavailable)(`F43: a store through PgBouncer ${unavailable ?? ''}`, () => {
+describeUnless(pgbouncerMissing(), 'F43: a store through PgBouncer', () => {
   afterEach(() => expectNothingLeft(pooled))
 
   it('stores what batches and lists of many callers of two stores hold, once each', async () => {

@@ -43,11 +43,11 @@ function findProgram(): string | undefined {
   })
 }
 
-/** Why there can be no PgBouncer here, for the title of the tests that are skipped; `undefined` when there can. */
-export function pgbouncerUnavailable(): string | undefined {
-  if (process.platform === 'win32') return 'skipped: the tests start PgBouncer on Linux and macOS only'
+/** Why there can be no PgBouncer here, for the tests that are skipped then; `undefined` when there can. */
+export function pgbouncerMissing(): string | undefined {
+  if (process.platform === 'win32') return 'the tests start PgBouncer on Linux and macOS only'
   if (findProgram() === undefined) {
-    return 'skipped: PgBouncer is not installed; on Debian: apt-get install pgbouncer'
+    return 'PgBouncer is not installed; on Debian: apt-get install pgbouncer'
   }
   return undefined
 }

@@ -1,5 +1,5 @@
+import { renderSnapshot, takeSchemaSnapshot } from '../../src/migrate/schema-snapshot.ts'
 import { Database } from '../../src/pg/database.ts'
-import { takeSchemaSnapshot } from '../schema-snapshot.ts'
 
 export const SCHEMA_FILE = 'db/schema.sql'
 
@@ -18,10 +18,7 @@ export async function schemaFileOf(connectionString: string): Promise<string> {
     applicationName: 'check-schema',
   })
   try {
-    const snapshot = await db.transaction(transaction =>
-      takeSchemaSnapshot(async sql => (await transaction.query<Record<string, string | null>>(sql)).rows),
-    )
-    return HEADER + snapshot
+    return HEADER + renderSnapshot(await db.transaction(takeSchemaSnapshot))
   } finally {
     await db.close()
   }

@@ -26,6 +26,11 @@ test.each([
   ['a constraint', 'ALTER TABLE hosts ADD CONSTRAINT c CHECK (true)', 'ALTER TABLE hosts DROP CONSTRAINT c'],
   ['an index', 'CREATE INDEX i ON hosts (platform)', 'DROP INDEX i'],
   ['a switched-off trigger', 'ALTER TABLE hosts DISABLE TRIGGER ALL', 'ALTER TABLE hosts ENABLE TRIGGER ALL'],
+  [
+    'a switched-off foreign key',
+    'ALTER TABLE audit_entries DISABLE TRIGGER ALL',
+    'ALTER TABLE audit_entries ENABLE TRIGGER ALL',
+  ],
   ['a storage option', 'ALTER TABLE hosts SET (fillfactor = 70)', 'ALTER TABLE hosts RESET (fillfactor)'],
   [
     'row security',

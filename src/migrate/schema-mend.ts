@@ -1,0 +1,146 @@
+/** The SQL that brings an object of the schema back to what db/schema.sql says. */
+import { readColumns, type TableColumn } from './schema-columns.ts'
+import type { SchemaStatement } from './schema-statement.ts'
+
+/** Where no statement does it: a person has to look. */
+function byHand({ kind, name }: SchemaStatement, reason: string): string {
+  return `-- by hand, because ${reason}: make the ${kind} ${name} what it should be`
+}
+
+export function mendMissing(expected: SchemaStatement): string {
+  const { kind, sql } = expected
+  // A partitioned index that is made for the parent alone stays invalid until every partition has one.
+  if (kind === 'index') return sql.replace(' ON ONLY ', ' ON ')
+  if (kind === 'function') return sql + revokeFromPublic(expected)
+  return sql
+}
+
+/** A function that runs with the rights of its owner is for those alone to whom the owner gives it. */
+function revokeFromPublic({ name, sql }: SchemaStatement): string {
+  const [head = ''] = sql.split('\nAS $')
+  if (!head.includes(' SECURITY DEFINER') || head.includes('\n RETURNS trigger')) return ''
+  return `\nREVOKE EXECUTE ON FUNCTION ${name} FROM PUBLIC;`
+}
+
+export function mendChanged(expected: SchemaStatement, found: SchemaStatement): string {
+  switch (expected.kind) {
+    case 'table':
+      return mendTable(expected, found)
+    case 'type':
+      return mendEnum(expected, found)
+    case 'constraint':
+      return mendConstraint(expected, found)
+    case 'index':
+      return inTransaction(`DROP INDEX ${expected.name};`, mendMissing(expected))
+    case 'function':
+      return signatureOf(expected) === signatureOf(found)
+        ? expected.sql
+        : inTransaction(`DROP ROUTINE ${expected.name};`, mendMissing(expected))
+    case 'trigger':
+      return inTransaction(`DROP TRIGGER ${expected.name} ON ${expected.table};`, expected.sql)
+    case 'policy':
+      return inTransaction(`DROP POLICY ${expected.name} ON ${expected.table};`, expected.sql)
+    default:
+      return byHand(expected, 'PostgreSQL has no statement for it')
+  }
+}
+
+/** What stands where nothing is expected. A function is named with the types of its arguments. */
+export function mendUnexpected(found: SchemaStatement, signature: string | undefined): string {
+  switch (found.kind) {
+    case 'constraint':
+      return `ALTER TABLE ${found.table} DROP CONSTRAINT ${found.name};`
+    case 'index':
+      return `DROP INDEX ${found.name};`
+    case 'trigger':
+    case 'policy':
+      return `DROP ${found.kind.toUpperCase()} ${found.name} ON ${found.table};`
+    case 'function':
+      return `DROP ROUTINE ${signature ?? found.name};`
+    default:
+      return byHand(found, 'nothing tells whether it is needed')
+  }
+}
+
+function inTransaction(...statements: readonly string[]): string {
+  return ['BEGIN;', ...statements, 'COMMIT;'].join('\n')
+}
+
+/** Arguments and result: CREATE OR REPLACE cannot change them. */
+function signatureOf({ sql }: SchemaStatement): string {
+  return sql.split('\n LANGUAGE ')[0] ?? ''
+}
+
+const NOT_VALID = / NOT VALID;/
+const SWITCHED_OFF = /; -- switched off on (.*)$/
+
+function mendConstraint(expected: SchemaStatement, found: SchemaStatement): string {
+  const [, tables] = SWITCHED_OFF.exec(found.sql) ?? []
+  const switchOn = (tables ?? '')
+    .split(', ')
+    .filter(table => table !== '')
+    .map(table => `ALTER TABLE ${table} ENABLE TRIGGER ALL;`)
+  const rest = found.sql.replace(SWITCHED_OFF, ';')
+  if (rest === expected.sql) return switchOn.join('\n')
+  const mend =
+    rest.replace(NOT_VALID, ';') === expected.sql
+      ? [`ALTER TABLE ${expected.table} VALIDATE CONSTRAINT ${expected.name};`]
+      : [`ALTER TABLE ${expected.table} DROP CONSTRAINT ${expected.name};`, expected.sql]
+  return inTransaction(...mend, ...switchOn)
+}
+
+function mendEnum(expected: SchemaStatement, found: SchemaStatement): string {
+  const present = labelsOf(found)
+  const labels = labelsOf(expected)
+  const missing = labels.filter(label => !present.includes(label))
+  if (present.some(label => !labels.includes(label)) || missing.length === 0) {
+    return byHand(expected, 'PostgreSQL cannot take a value out of an enum')
+  }
+  return missing.map(label => `ALTER TYPE ${expected.name} ADD VALUE ${label};`).join('\n')
+}
+
+function labelsOf({ sql }: SchemaStatement): readonly string[] {
+  return sql.match(/'(?:[^']|'')*'/g) ?? []
+}
+
+function mendTable(expected: SchemaStatement, found: SchemaStatement): string {
+  const table = expected.name
+  const wanted = readColumns(expected.sql)
+  const present = readColumns(found.sql)
+  const changes = [
+    ...wanted.flatMap(column => {
+      const same = present.find(({ name }) => name === column.name)
+      return same ? changeColumn(column, same) : [`ADD COLUMN ${column.name} ${column.definition}`]
+    }),
+    ...present
+      .filter(column => !wanted.some(({ name }) => name === column.name))
+      .map(({ name }) => `DROP COLUMN ${name}`),
+    ...(found.sql.startsWith('CREATE UNLOGGED') ? ['SET LOGGED'] : []),
+    ...(found.sql.includes('ENABLE ROW LEVEL SECURITY') ? ['DISABLE ROW LEVEL SECURITY'] : []),
+  ]
+  if (changes.length === 0 || changes.includes(undefined)) {
+    return byHand(expected, 'PostgreSQL cannot change it where it stands')
+  }
+  return `ALTER TABLE ${table}\n    ${changes.join(',\n    ')};`
+}
+
+/** @returns `undefined` where PostgreSQL has no statement for the change. */
+function changeColumn(wanted: TableColumn, present: TableColumn): readonly (string | undefined)[] {
+  const { name } = wanted
+  const changes: (string | undefined)[] = []
+  if (wanted.generated !== present.generated || wanted.collation !== present.collation)
+    changes.push(undefined)
+  if (wanted.type !== present.type) {
+    // A default of the other type may have no cast.
+    if (present.defaultTo !== undefined) changes.push(`ALTER COLUMN ${name} DROP DEFAULT`)
+    changes.push(`ALTER COLUMN ${name} TYPE ${wanted.type} USING ${name}::${wanted.type}`)
+  }
+  if (wanted.notNull !== present.notNull) {
+    changes.push(`ALTER COLUMN ${name} ${wanted.notNull ? 'SET' : 'DROP'} NOT NULL`)
+  }
+  if (wanted.defaultTo !== present.defaultTo || (wanted.type !== present.type && wanted.defaultTo)) {
+    const change = wanted.defaultTo === undefined ? 'DROP DEFAULT' : `SET DEFAULT ${wanted.defaultTo}`
+    changes.push(`ALTER COLUMN ${name} ${change}`)
+  }
+  return changes
+}

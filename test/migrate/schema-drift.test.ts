@@ -1,0 +1,354 @@
+import { readFile } from 'node:fs/promises'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { migrateUp } from '../../src/index.ts'
+import { findSchemaDrift, SCHEMA_FILE, type SchemaDifference } from '../../src/migrate/schema-drift.ts'
+import { renderSnapshot, takeSchemaSnapshot } from '../../src/migrate/schema-snapshot.ts'
+import { readStatement, readStatements } from '../../src/migrate/schema-statement.ts'
+import { Database, type QueryRunner } from '../../src/pg/database.ts'
+import { useTestDatabase } from '../support/test-database.ts'
+
+const database = useTestDatabase()
+
+async function inReadOnly<T>(
+  connectionString: string,
+  work: (transaction: QueryRunner) => Promise<T>,
+): Promise<T> {
+  const db = new Database({
+    connectionString,
+    maxConnections: 1,
+    connectTimeoutMs: 10_000,
+    applicationName: 'test drift',
+  })
+  try {
+    return await db.transaction(async transaction => {
+      await transaction.runScript('SET TRANSACTION READ ONLY')
+      return work(transaction)
+    })
+  } finally {
+    await db.close()
+  }
+}
+
+const driftOf = (connectionString = database.connectionString) =>
+  inReadOnly(connectionString, findSchemaDrift)
+
+const brief = ({ kind, object }: SchemaDifference) => `${kind}: ${object}`
+
+interface Change {
+  readonly what: string
+  readonly sql: string
+  readonly found: readonly string[]
+  /** The first line that differs, on either side. */
+  readonly differs?: readonly [expected: string, found: string]
+}
+
+const NEW_OBJECTS: readonly Change[] = [
+  {
+    what: 'a column',
+    sql: 'ALTER TABLE hosts ADD note text',
+    found: ['changed: table hosts'],
+    differs: ['', 'note text'],
+  },
+  {
+    what: 'a constraint',
+    sql: 'ALTER TABLE hosts ADD CONSTRAINT small CHECK (length(hostname) < 9)',
+    found: ['unexpected: constraint small on hosts'],
+  },
+  {
+    what: 'a unique constraint',
+    sql: 'ALTER TABLE hosts ADD CONSTRAINT one_address UNIQUE (ip_address)',
+    found: ['unexpected: constraint one_address on hosts'],
+  },
+  {
+    what: 'a unique index',
+    sql: 'CREATE UNIQUE INDEX "One target" ON tripwire_rules (target)',
+    found: ['unexpected: index "One target"'],
+  },
+  {
+    what: 'a trigger',
+    sql: `CREATE FUNCTION drop_alert() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+          CREATE TRIGGER losing BEFORE INSERT ON hosts FOR EACH ROW EXECUTE FUNCTION drop_alert()`,
+    found: ['unexpected: trigger losing on hosts'],
+  },
+  {
+    what: 'row security and a policy',
+    sql: 'ALTER TABLE alerts ENABLE ROW LEVEL SECURITY; CREATE POLICY mine ON alerts USING (false)',
+    found: ['changed: table alerts', 'unexpected: policy mine on alerts'],
+  },
+  {
+    what: 'a function of our name with other arguments',
+    sql: `CREATE FUNCTION ensure_alert_partition(p_moment timestamptz, p_note text DEFAULT 'a, b') RETURNS text LANGUAGE sql RETURN 'x'`,
+    found: ['unexpected: function ensure_alert_partition(timestamp with time zone,text)'],
+  },
+]
+
+const CHANGED_OBJECTS: readonly Change[] = [
+  {
+    what: 'the type and the default of a column',
+    sql: `ALTER TABLE alert_dead_letters ALTER attempts TYPE bigint, ALTER attempts SET DEFAULT 2`,
+    found: ['changed: table alert_dead_letters'],
+    differs: ['attempts integer NOT NULL DEFAULT 1', 'attempts bigint NOT NULL DEFAULT 2'],
+  },
+  {
+    what: 'NOT NULL',
+    sql: `ALTER TABLE hosts ALTER created_at DROP NOT NULL, ALTER platform SET NOT NULL`,
+    found: ['changed: table hosts'],
+  },
+  {
+    what: 'a default that goes',
+    sql: 'ALTER TABLE tripwire_rules ALTER enabled DROP DEFAULT',
+    found: ['changed: table tripwire_rules'],
+    differs: ['enabled boolean NOT NULL DEFAULT true', 'enabled boolean NOT NULL'],
+  },
+  {
+    what: 'the durability of a table',
+    sql: 'ALTER TABLE alert_dead_letters SET UNLOGGED',
+    found: ['changed: table alert_dead_letters'],
+  },
+  {
+    what: 'a check',
+    sql: `ALTER TABLE alert_dead_letters DROP CONSTRAINT alert_dead_letters_attempted,
+            ADD CONSTRAINT alert_dead_letters_attempted CHECK (attempts > 1)`,
+    found: ['changed: constraint alert_dead_letters_attempted on alert_dead_letters'],
+  },
+  {
+    what: 'a check that was never validated',
+    sql: `ALTER TABLE alert_dead_letters DROP CONSTRAINT alert_dead_letters_attempted,
+            ADD CONSTRAINT alert_dead_letters_attempted CHECK (attempts > 0) NOT VALID`,
+    found: ['changed: constraint alert_dead_letters_attempted on alert_dead_letters'],
+  },
+  {
+    what: 'a foreign key that is switched off',
+    sql: 'ALTER TABLE audit_entries DISABLE TRIGGER ALL',
+    found: ['changed: constraint fk_audit_host on audit_entries'],
+  },
+  {
+    what: 'an index',
+    sql: 'DROP INDEX idx_rules_host_id; CREATE INDEX idx_rules_host_id ON tripwire_rules (rule_id)',
+    found: ['changed: index idx_rules_host_id'],
+  },
+  {
+    what: 'the body of a function',
+    sql: `CREATE OR REPLACE FUNCTION hosts_refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`,
+    found: ['changed: function hosts_refuse_truncate'],
+  },
+  {
+    what: 'the settings of a function',
+    sql: 'ALTER FUNCTION ensure_alert_partition(timestamptz) RESET lock_timeout',
+    found: ['changed: function ensure_alert_partition'],
+    differs: ["SET lock_timeout TO '1s'", 'AS $function$'],
+  },
+  {
+    what: 'the result of a function',
+    sql: `DROP FUNCTION record_maintenance;
+          CREATE FUNCTION record_maintenance(p_task TEXT, p_error TEXT, p_settings JSONB) RETURNS INTEGER LANGUAGE sql RETURN 1`,
+    found: ['changed: function record_maintenance'],
+  },
+  {
+    what: 'a trigger that is switched off',
+    sql: 'ALTER TABLE alerts DISABLE TRIGGER alerts_check_resends',
+    found: ['changed: trigger alerts_check_resends on alerts'],
+  },
+  {
+    what: 'a label that an enum lacks',
+    sql: `ALTER TABLE hosts ALTER status DROP DEFAULT, ALTER status TYPE text;
+          DROP TYPE host_status;
+          CREATE TYPE host_status AS ENUM ('ONLINE', 'OFFLINE');
+          ALTER TABLE hosts ALTER status TYPE host_status USING status::host_status, ALTER status SET DEFAULT 'OFFLINE'`,
+    found: ['changed: type host_status'],
+  },
+]
+
+const MISSING_OBJECTS: readonly Change[] = [
+  {
+    what: 'a column',
+    sql: 'ALTER TABLE maintenance_tasks DROP last_error',
+    found: ['changed: table maintenance_tasks'],
+  },
+  {
+    what: 'a table',
+    sql: 'DROP TABLE restored_alert_partitions',
+    found: [
+      'missing: table restored_alert_partitions',
+      'missing: constraint restored_alert_partitions_pkey on restored_alert_partitions',
+    ],
+  },
+  {
+    what: 'a unique constraint',
+    sql: 'ALTER TABLE hosts DROP CONSTRAINT hosts_hostname_unique',
+    found: ['missing: constraint hosts_hostname_unique on hosts'],
+  },
+  {
+    what: 'an index of alerts',
+    sql: 'DROP INDEX alerts_warn_received_at_idx',
+    found: ['missing: index alerts_warn_received_at_idx'],
+  },
+  {
+    what: 'a function that runs as its owner',
+    sql: 'DROP FUNCTION list_alert_partitions',
+    found: ['missing: function list_alert_partitions'],
+  },
+  {
+    what: 'a function and the triggers that call it',
+    sql: 'DROP FUNCTION hosts_keep_alerts CASCADE',
+    found: ['missing: function hosts_keep_alerts', 'missing: trigger hosts_keep_alerts on hosts'],
+  },
+]
+
+describe.each([
+  ['that was added', NEW_OBJECTS],
+  ['that was changed', CHANGED_OBJECTS],
+  ['that was dropped', MISSING_OBJECTS],
+])('an object %s is drift, and gone after its mend:', (_, changes) => {
+  it.each(changes)('$what', async ({ sql, found, differs }) => {
+    await database.sql(sql)
+    const drift = await driftOf()
+    expect(drift.map(brief).sort()).toEqual([...found].sort())
+    for (const difference of drift) {
+      expect(difference.expected === null).toBe(difference.kind === 'unexpected')
+      expect(difference.found === null).toBe(difference.kind === 'missing')
+      expect(difference.firstDifference === null).toBe(difference.kind !== 'changed')
+    }
+    if (differs) {
+      const [expected, present] = differs
+      expect(drift[0]?.firstDifference).toEqual({ expected, found: present })
+    }
+    for (const { mend } of drift) await database.sql(mend)
+    expect(await driftOf()).toEqual([])
+  })
+})
+
+describe('what is no drift', () => {
+  it.each([
+    ['a month made ahead', `SELECT ensure_alert_partitions(3)`],
+    [
+      'a month made by hand, with other indexes, triggers and constraints',
+      `CREATE TABLE handmade PARTITION OF alerts FOR VALUES FROM ('2024-01-01Z') TO ('2024-02-01Z');
+       CREATE UNIQUE INDEX handmade_once ON handmade (alert_id);
+       ALTER TABLE handmade ADD CONSTRAINT handmade_check CHECK (rule_name <> '');
+       CREATE TRIGGER handmade_truncate BEFORE TRUNCATE ON handmade EXECUTE FUNCTION hosts_refuse_truncate()`,
+    ],
+    ['the DEFAULT partition', 'CREATE TABLE everything_else PARTITION OF alerts DEFAULT'],
+    [
+      'a month that is on its way out',
+      `SELECT ensure_alert_partition('2023-01-01Z');
+       INSERT INTO alert_partition_retirements (partition_name, range_from, range_to)
+       VALUES ('alerts_y2023m01', '2023-01-01Z', '2023-02-01Z');
+       ALTER TABLE alerts DETACH PARTITION alerts_y2023m01`,
+    ],
+    ['the month of db/schema.sql, gone', 'DROP TABLE alerts_y2026m02'],
+    [
+      'one more index that is not unique',
+      'CREATE INDEX ON hosts (platform); CREATE INDEX ON alerts (rule_name)',
+    ],
+    [
+      'storage parameters',
+      'ALTER TABLE hosts SET (autovacuum_vacuum_scale_factor = 0.01); ALTER INDEX idx_rules_host_id SET (fillfactor = 80)',
+    ],
+    ['comments', `COMMENT ON TABLE hosts IS 'the machines'; COMMENT ON COLUMN hosts.platform IS 'x'`],
+    [
+      "an operator's own objects",
+      `CREATE TYPE mood AS ENUM ('calm');
+       CREATE TABLE notes (id integer PRIMARY KEY, host_id uuid UNIQUE REFERENCES hosts (host_id));
+       CREATE VIEW busy AS SELECT host_id, count(*) FROM alerts GROUP BY host_id;
+       CREATE FUNCTION odd() RETURNS text LANGUAGE sql AS $odd$
+/*
+
+-- Indexes
+
+CREATE INDEX broken ON hosts (
+
+*/
+SELECT 'x' $odd$;
+       CREATE SEQUENCE numbers;
+       CREATE DOMAIN short AS text`,
+    ],
+    [
+      'the version table as golang-migrate makes it',
+      `DROP TABLE schema_migrations;
+       CREATE TABLE "schema_migrations" (version bigint not null primary key, dirty boolean not null);
+       INSERT INTO schema_migrations SELECT max(v), false FROM (VALUES (10)) AS versions (v)`,
+    ],
+    [
+      'the order of columns',
+      `ALTER TABLE maintenance_tasks ADD last_error_2 text;
+       ALTER TABLE maintenance_tasks DROP last_error;
+       ALTER TABLE maintenance_tasks RENAME last_error_2 TO last_error`,
+    ],
+  ])('%s', async (_, sql) => {
+    await database.sql(sql)
+    expect(await driftOf()).toEqual([])
+  })
+})
+
+it('a mended function that runs as its owner is not for everybody', async () => {
+  await database.sql('DROP FUNCTION ensure_alert_partitions')
+  for (const { mend } of await driftOf()) await database.sql(mend)
+  expect(
+    await database.sql(
+      `SELECT has_function_privilege('public', 'ensure_alert_partitions(integer)', 'EXECUTE') AS everybody`,
+    ),
+  ).toEqual([{ everybody: false }])
+})
+
+it('a label that nobody expects has no statement that removes it, and says so', async () => {
+  await database.sql(`ALTER TYPE severity_level ADD VALUE 'FATAL'`)
+  const [difference] = await driftOf()
+  expect(difference).toMatchObject({
+    object: 'type severity_level',
+    mend: expect.stringMatching(/^-- by hand/),
+  })
+})
+
+describe('the text of a snapshot', () => {
+  it('is read back into the statements that it was made of', async () => {
+    const snapshot = await inReadOnly(database.connectionString, takeSchemaSnapshot)
+    const live = snapshot.sections.flatMap(({ statements }) => statements.map(readStatement))
+    const withoutOdd = live.filter(({ name }) => name !== 'odd')
+    const text = renderSnapshot({
+      ...snapshot,
+      sections: [{ title: 'All', statements: withoutOdd.map(({ sql }) => sql) }],
+    })
+    expect(readStatements(text)).toEqual(withoutOdd)
+  })
+
+  it('names the kind of everything that the migrations make', async () => {
+    const statements = readStatements(await readFile(SCHEMA_FILE, 'utf8'))
+    expect(statements.length).toBeGreaterThan(60)
+    expect(statements.filter(({ kind }) => kind === 'other')).toEqual([])
+  })
+})
+
+describe('in another schema', () => {
+  const other = useTestDatabase('empty')
+  const connectionString = `${other.connectionString}?options=-csearch_path%3D%22Other%E2%82%AC%22,public`
+
+  beforeAll(async () => {
+    await other.sql('CREATE SCHEMA "Other€"')
+    await migrateUp({ connectionString })
+  })
+
+  it('there is no drift, and what was dropped is made there again', async () => {
+    expect(await driftOf(connectionString)).toEqual([])
+    await other.sql(
+      `SET search_path TO "Other€"; DROP FUNCTION record_maintenance; DROP INDEX idx_rules_host_id`,
+    )
+    const drift = await driftOf(connectionString)
+    expect(drift.map(brief)).toEqual([
+      'missing: index idx_rules_host_id',
+      'missing: function record_maintenance',
+    ])
+    for (const { mend } of drift) await other.sql(`SET search_path TO "Other€", public; ${mend}`)
+    expect(await driftOf(connectionString)).toEqual([])
+  })
+
+  it('is looked at where the search_path begins with a schema that holds nothing of ours', async () => {
+    await other.sql('CREATE SCHEMA empty_one')
+    const both = connectionString.replace('search_path%3D', 'search_path%3Dempty_one,')
+    expect(await driftOf(both)).toEqual([])
+  })
+
+  it('is refused where there is none', async () => {
+    await expect(driftOf(other.connectionString)).rejects.toMatchObject({ code: 'NOT_MIGRATED' })
+  })
+})

@@ -4,7 +4,13 @@ import type { QueryRunner } from '../pg/database.ts'
 import { sortColumns } from './schema-columns.ts'
 import { mendChanged, mendMissing, mendUnexpected } from './schema-mend.ts'
 import { takeSchemaSnapshot } from './schema-snapshot.ts'
-import { describeStatement, readStatement, readStatements, type SchemaStatement } from './schema-statement.ts'
+import {
+  describeStatement,
+  readStatement,
+  readStatements,
+  type SchemaStatement,
+  type StatementKind,
+} from './schema-statement.ts'
 
 /** What all migrations of the package give. */
 export const SCHEMA_FILE = fileURLToPath(new URL('../../db/schema.sql', import.meta.url))

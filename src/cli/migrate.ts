@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import {
   type AppliedMigration,
+  type MigrationStatus,
   migrateDown,
   migrateUp,
   migrationStatus,
@@ -63,14 +64,36 @@ function statusCommand(context: CommandContext): Command {
       await withDatabase(context, flags, async connectionString => {
         const status = await migrationStatus({ connectionString })
         if (flags.json) return writeJsonLines(context.stdout, [status])
-        context.stdout.write(`version ${status.version}${status.dirty ? ', dirty' : ''}\n\n`)
-        writeTable(context.stdout, status.migrations, [
-          { title: 'VERSION', value: migration => migration.version },
-          { title: 'NAME', value: migration => migration.name },
-          { title: 'STATE', value: migration => (migration.applied ? 'applied' : 'missing') },
-        ])
+        writeStatus(context, status)
       })
     })
+}
+
+function writeStatus(
+  { stdout }: CommandContext,
+  { version, dirty, unrecorded, migrations }: MigrationStatus,
+): void {
+  stdout.write(`version ${version}${dirty ? ', dirty' : ''}\n`)
+  if (unrecorded) {
+    const verdict =
+      unrecorded.differences.length === 0 ? 'migrate up will adopt them' : 'migrate up will refuse them'
+    stdout.write(`tables of version ${unrecorded.version} stand there without a record: ${verdict}\n`)
+    for (const { object, expected, found } of unrecorded.differences) {
+      stdout.write(`  ${object}: expected ${expected}, found ${found}\n`)
+    }
+  }
+  stdout.write('\n')
+  writeTable(stdout, migrations, [
+    { title: 'VERSION', value: migration => migration.version },
+    { title: 'NAME', value: migration => migration.name },
+    {
+      title: 'STATE',
+      value: migration => {
+        if (migration.applied) return 'applied'
+        return migration.version <= (unrecorded?.version ?? 0) ? 'not recorded' : 'missing'
+      },
+    },
+  ])
 }
 
 function report(
@@ -83,8 +106,13 @@ function report(
     writeJsonLines(context.stdout, migrations)
     return
   }
-  for (const { version, name, durationMs } of migrations) {
-    context.stdout.write(`${verb} ${version} ${name} (${durationMs.toFixed(0)} ms)\n`)
+  for (const { version, name, durationMs, wasAdopted, warnings } of migrations) {
+    context.stdout.write(
+      wasAdopted
+        ? `adopted ${version} ${name}: its tables stood there already\n`
+        : `${verb} ${version} ${name} (${durationMs.toFixed(0)} ms)\n`,
+    )
+    for (const warning of warnings) context.stderr.write(`warning: ${warning}\n`)
   }
   if (migrations.length === 0) context.stdout.write('nothing to do\n')
 }

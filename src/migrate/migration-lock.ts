@@ -1,11 +1,17 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
 import { DatabaseError, TripwireStorageError } from '../errors.ts'
-import type { QueryRunner } from '../pg/database.ts'
+import type { Database, QueryRunner } from '../pg/database.ts'
+import { LOCK_TIMEOUT_MS } from '../pg/retry-lock.ts'
 import { SQLSTATE } from '../pg/sqlstate.ts'
 import { VERSION_TABLE } from './schema-version.ts'
 
 /** golang-migrate's salt, `advisoryLockIDSalt` in database/util.go. */
 const SALT = 1_486_364_155
+
+/** Between two tries, so that the writers who waited behind the first get on: as long as it was, up to three times that. */
+const SHORTEST_PAUSE_MS = LOCK_TIMEOUT_MS
+const LONGEST_PAUSE_MS = 3 * LOCK_TIMEOUT_MS
 
 const CURRENT_NAMES = `
   SELECT
@@ -21,19 +27,68 @@ export function migrationLockKey(schema: string, table: string, database: string
   return Number((BigInt(checksum) * BigInt(SALT)) % 2n ** 32n)
 }
 
+/** While indexes are built on another connection this transaction is idle, for hours perhaps; transaction_timeout came with 17. */
+const ALLOW_IDLE_TRANSACTION = `
+  SELECT set_config(name, '0', true)
+  FROM pg_settings
+  WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')`
+
+const SET_LOCK_TIMEOUT = `
+  SELECT set_config('lock_timeout', $1, true)`
+
+/**
+ * Runs `work` in a transaction that holds the migration lock. A statement of it waits for a lock on a table for
+ * `LOCK_TIMEOUT_MS` at the most, because everybody who comes after it waits behind it. When one was not to be had, the
+ * transaction is rolled back and tried again after a pause of random length, until `lockTimeoutMs` is over.
+ * @throws TripwireStorageError MIGRATION_LOCKED, NOT_MIGRATED, and what `work` throws.
+ */
+export async function withMigrationLock<T>(
+  db: Database,
+  lockTimeoutMs: number,
+  work: (transaction: QueryRunner) => Promise<T>,
+): Promise<T> {
+  const giveUpAt = performance.now() + lockTimeoutMs
+  for (;;) {
+    try {
+      return await db.transaction(async transaction => {
+        await takeMigrationLock(transaction, lockTimeoutMs)
+        await transaction.query(SET_LOCK_TIMEOUT, [String(Math.min(LOCK_TIMEOUT_MS, lockTimeoutMs))])
+        return work(transaction)
+      })
+    } catch (error) {
+      const pauseMs = SHORTEST_PAUSE_MS + Math.random() * (LONGEST_PAUSE_MS - SHORTEST_PAUSE_MS)
+      if (!isTableLockConflict(error) || performance.now() + pauseMs > giveUpAt) throw error
+      await sleep(pauseMs)
+    }
+  }
+}
+
+/** Whether a statement of a migration could not get the lock of a table; the migration lock itself is another matter. */
+export function isTableLockConflict(error: unknown): boolean {
+  if (error instanceof DatabaseError) {
+    return error.sqlState === SQLSTATE.lockNotAvailable || error.sqlState === SQLSTATE.deadlockDetected
+  }
+  return (
+    error instanceof TripwireStorageError &&
+    error.code === 'MIGRATION_FAILED' &&
+    isTableLockConflict(error.cause)
+  )
+}
+
 /**
  * Takes the migration lock until the end of the transaction.
  * @throws TripwireStorageError MIGRATION_LOCKED when another holds it for longer than `lockTimeoutMs`, and
  *   NOT_MIGRATED when the search_path names no schema that exists.
  */
-export async function takeMigrationLock(transaction: QueryRunner, lockTimeoutMs: number): Promise<void> {
+async function takeMigrationLock(transaction: QueryRunner, lockTimeoutMs: number): Promise<void> {
   const names = (await transaction.query<{ database: string; schema: string | null }>(CURRENT_NAMES)).rows[0]
   if (!names?.schema) {
     throw new TripwireStorageError('NOT_MIGRATED', 'the search_path names no schema that exists', {
       hint: 'CREATE SCHEMA first, or mend search_path in the connection string',
     })
   }
-  await transaction.query(`SELECT set_config('lock_timeout', $1, true)`, [String(lockTimeoutMs)])
+  await transaction.query(ALLOW_IDLE_TRANSACTION)
+  await transaction.query(SET_LOCK_TIMEOUT, [String(lockTimeoutMs)])
   try {
     const key = migrationLockKey(names.schema, VERSION_TABLE, names.database)
     await transaction.query(`SELECT pg_advisory_xact_lock($1)`, [key])

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
 import { DatabaseError, TripwireStorageError } from '../errors.ts'
 import type { QueryRunner } from './database.ts'
+import { quoteIdentifier } from './identifier.ts'
 import { SQLSTATE } from './sqlstate.ts'
 
 const POLL_MS = 200
@@ -44,12 +44,13 @@ interface IndexRow {
  */
 const READ_INDEX = `
   SELECT
-    quote_ident(nspname) AS schema,
+    nspname AS schema,
     index_class.oid IS NOT NULL AS "isPresent",
     coalesce(indrelid = table_class.oid AND NOT indisvalid, false) AS "isLeftover",
     indrelid = table_class.oid
       AND indisunique = $3
       AND (indpred IS NOT NULL) = $4
+      AND indoption::int2[] <@ '{0}'
       AND (
         SELECT string_agg(pg_get_indexdef(indexrelid, position, false), ',' ORDER BY position)
         FROM generate_series(1, indnkeyatts) AS position
@@ -103,7 +104,7 @@ export async function buildIndexConcurrently(
     }
     try {
       if (found.isLeftover) await dropIndex(db, index, found)
-      await createIndex(db, index, found)
+      await db.runScript(createIndexSql({ ...index, schema: found.schema }))
       return 'built'
     } catch (error) {
       if (!(error instanceof DatabaseError)) throw error
@@ -138,22 +139,23 @@ function presentOrRefused(index: IndexDefinition, found: IndexRow): BuildIndexOu
   )
 }
 
-async function createIndex(db: QueryRunner, index: IndexDefinition, { schema }: IndexRow): Promise<void> {
-  await db.runScript(
-    [
-      `CREATE ${index.isUnique ? 'UNIQUE ' : ''}INDEX CONCURRENTLY ${pg.escapeIdentifier(index.name)}`,
-      `ON ${schema}.${pg.escapeIdentifier(index.table)} (${index.columns})`,
-      index.where === undefined ? '' : `WHERE ${index.where}`,
-    ].join(' '),
-  )
+/** The statement, for those who want to run it themselves. */
+export function createIndexSql(index: IndexDefinition): string {
+  return [
+    `CREATE ${index.isUnique ? 'UNIQUE ' : ''}INDEX CONCURRENTLY ${quoteIdentifier(index.name)}`,
+    `ON ${qualifiedTable(index)} (${index.columns})`,
+    ...(index.where === undefined ? [] : [`WHERE ${index.where}`]),
+  ].join(' ')
 }
 
 async function dropIndex(db: QueryRunner, index: IndexDefinition, { schema }: IndexRow): Promise<void> {
-  await db.runScript(`DROP INDEX CONCURRENTLY IF EXISTS ${schema}.${pg.escapeIdentifier(index.name)}`)
+  await db.runScript(
+    `DROP INDEX CONCURRENTLY IF EXISTS ${quoteIdentifier(schema)}.${quoteIdentifier(index.name)}`,
+  )
 }
 
 function qualifiedTable({ schema, table }: IndexDefinition): string {
-  return [schema, table].flatMap(name => (name === undefined ? [] : pg.escapeIdentifier(name))).join('.')
+  return [schema, table].flatMap(name => (name === undefined ? [] : quoteIdentifier(name))).join('.')
 }
 
 /** Whether the statement met another one that built or dropped on the same table. */

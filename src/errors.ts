@@ -13,6 +13,8 @@ export const ERROR_CODES = {
   ALERT_CONFLICT:
     'An alert with the same id and host is stored already, with other content. The first content stays.',
   ALREADY_EXISTS: 'A row with the same key exists already.',
+  DUPLICATE_ALERTS:
+    'A month that was made by hand holds alerts twice, so it cannot get the unique index that refuses resends.',
   OVERLOADED: 'The alert buffer is full, so the alert was not taken. Try again after `retryAfterMs`.',
   ALERTS_NOT_STORED: 'Alerts were taken but could not be stored. `alerts` holds them, so none is lost.',
   SPOOL_IN_USE: 'Another process or store has the spool folder.',
@@ -26,9 +28,15 @@ export const ERROR_CODES = {
   NOT_MIGRATED: 'The database has no schema yet, or an older one than this version needs.',
   SCHEMA_TOO_NEW: 'The database was migrated by a newer version that this one is not compatible with.',
   MIGRATION_DIRTY: 'An earlier migration stopped half way and left its mark "dirty".',
-  MIGRATION_HISTORY: 'The migration files and the recorded version do not fit each other.',
+  MIGRATION_HISTORY:
+    'The migration files, the recorded version and the tables do not fit each other. The message names each difference.',
   MIGRATION_FAILED: 'A migration failed and was rolled back. `cause` holds the error of the database.',
   MIGRATION_LOCKED: 'Another migration holds the lock and did not finish in time.',
+  ARCHIVE_FAILED:
+    'A month cannot be archived, or its archive cannot be read: the table, the folder or the disk. `cause` says why.',
+  ARCHIVE_MISMATCH:
+    'An archive is not what its manifest says, or not what the table holds. Nothing was dropped or restored.',
+  MONTH_EXISTS: 'The month is in the database already, so its archive was not restored.',
   EMBEDDED_NOT_INSTALLED: 'The PostgreSQL binaries for this platform and version are not installed.',
   EMBEDDED_IN_USE: 'Another process runs the embedded PostgreSQL in this folder.',
   EMBEDDED_WRONG_VERSION: 'The folder holds the data of another major version of PostgreSQL.',

@@ -1,0 +1,83 @@
+import type { TripwireStorageError } from '../../errors.ts'
+import type { QueryRunner } from '../../pg/database.ts'
+import { archiveFailed } from './archive-errors.ts'
+
+interface TableRow {
+  readonly name: string
+  readonly is_table: boolean
+  readonly is_partition: boolean
+}
+
+const FIND_TABLE = `
+  SELECT
+    format('%I.%I', pg_namespace.nspname, found.relname) AS name,
+    found.relkind = 'r' AS is_table,
+    found.relispartition AS is_partition
+  FROM pg_class AS found
+  JOIN pg_namespace
+    ON pg_namespace.oid = found.relnamespace
+  WHERE found.oid = to_regclass(quote_ident($1))`
+
+/** What an archive would not hold, or not as it is. */
+const FIND_OTHER_COLUMNS = `
+  SELECT attname AS name
+  FROM pg_attribute
+  WHERE attrelid = to_regclass($1)
+    AND attnum > 0
+    AND NOT attisdropped
+    AND (attname, atttypid) NOT IN (
+      ('alert_id', 'uuid'::regtype),
+      ('host_id', 'uuid'::regtype),
+      ('timestamp', 'timestamptz'::regtype),
+      ('tripwire_type', 'tripwire_type'::regtype),
+      ('rule_name', 'text'::regtype),
+      ('event_detail', 'jsonb'::regtype),
+      ('severity', 'severity_level'::regtype),
+      ('received_at', 'timestamptz'::regtype)
+    )`
+
+/**
+ * Locks a table of alerts that is no partition any more, until the transaction ends.
+ *
+ * `SHARE UPDATE EXCLUSIVE` keeps out another one who archives it, and lets readers and writers go on. `SHARE ROW EXCLUSIVE` holds
+ * off writers as well.
+ * @returns its name as it must stand in SQL, with the schema.
+ * @throws TripwireStorageError ARCHIVE_FAILED when there is none, when it is a partition, and when it has columns that an
+ *   archive does not hold.
+ */
+export async function lockDetachedTable(
+  transaction: QueryRunner,
+  table: string,
+  mode: 'SHARE UPDATE EXCLUSIVE' | 'SHARE ROW EXCLUSIVE',
+): Promise<string> {
+  const { name } = await findTable(transaction, table)
+  await transaction.runScript(`LOCK TABLE ${name} IN ${mode} MODE`)
+  const locked = await findTable(transaction, table)
+  if (locked.name !== name) throw noSuchTable(table)
+  if (locked.is_partition) {
+    throw archiveFailed(
+      `${table} is a partition of alerts`,
+      'only a table that is detached is archived and dropped',
+    )
+  }
+  const others = await transaction.query<{ name: string }>(FIND_OTHER_COLUMNS, [name])
+  const [other] = others.rows
+  if (other) {
+    throw archiveFailed(
+      `${table} has a column ${other.name} that an archive does not hold`,
+      'keep the table, or take the column away',
+    )
+  }
+  return name
+}
+
+async function findTable(transaction: QueryRunner, table: string): Promise<TableRow> {
+  const { rows } = await transaction.query<TableRow>(FIND_TABLE, [table])
+  const [found] = rows
+  if (!found?.is_table) throw noSuchTable(table)
+  return found
+}
+
+function noSuchTable(table: string): TripwireStorageError {
+  return archiveFailed(`there is no table ${table}`)
+}

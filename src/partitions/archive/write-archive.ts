@@ -1,0 +1,168 @@
+import { join } from 'node:path'
+import { InvalidInputError, TripwireStorageError } from '../../errors.ts'
+import { parseInteger, parseText } from '../../model/input.ts'
+import { parseTimestamp } from '../../model/timestamp.ts'
+import type { Database, QueryRunner } from '../../pg/database.ts'
+import { withAbortReason } from './abort-reason.ts'
+import { archiveFailed } from './archive-errors.ts'
+import { listArchives, requireFolder, syncFolder, takeNames } from './archive-folder.ts'
+import { partitionOfMonth } from './archive-month.ts'
+import { archiveNames } from './archive-names.ts'
+import { listArchivedHosts } from './archived-hosts.ts'
+import { type Content, ContentDigest } from './content-digest.ts'
+import { lockDetachedTable } from './detached-table.ts'
+import { GzipFile } from './gzip-file.ts'
+import { type Archive, makeManifest } from './manifest.ts'
+import { PAUSE_SHARE } from './pace.ts'
+import { digestTable, readTableLines } from './table-lines.ts'
+import { prepareTransaction } from './transaction-settings.ts'
+import { readArchive, verifyArchive } from './verify-archive.ts'
+import { writeManifest } from './write-manifest.ts'
+
+export interface ArchiveRequest {
+  /** The name of a table that is detached from `alerts`, as it stands in the catalogue. */
+  readonly table: string
+  /** Its bounds as a partition: those of one month in UTC. RFC 3339. */
+  readonly from: string
+  readonly to: string
+  readonly archiveDir: string
+  /** The version of the schema that the table has. */
+  readonly schemaVersion: number
+  /** Looked at every few hundred alerts. */
+  readonly signal?: AbortSignal | undefined
+}
+
+const LONGEST_PATH = 4096
+
+/**
+ * Writes all alerts of a detached month into an archive, and makes it durable. When there is one already with the same content,
+ * and it is whole, that one is the answer. No finished archive is overwritten; one that was cut is written anew.
+ *
+ * It goes on slowly on purpose: after each piece of work it rests for as long, so that inserts keep their latency.
+ * @throws InvalidInputError
+ * @throws TripwireStorageError ARCHIVE_FAILED when the table or the folder cannot be used, or the disk is full: nothing that
+ *   looks finished is left. DatabaseError. The reason of the signal.
+ */
+export async function writeArchive(db: Database, request: ArchiveRequest): Promise<Archive> {
+  const month = parseRequest(request)
+  const { signal } = request
+  return withAbortReason(signal, async () => {
+    await requireFolder(month.archiveDir)
+    return db.transaction(async transaction => {
+      await prepareTransaction(transaction, 'REPEATABLE READ')
+      // It also keeps out another one who would write the same files.
+      const table = await lockDetachedTable(transaction, month.table, 'SHARE UPDATE EXCLUSIVE')
+      await requireWithinBounds(transaction, table, month)
+      const numbers = await listArchives(month.archiveDir, month.partition)
+      const present = await findSameArchive(transaction, table, month, numbers, signal)
+      return present ?? writeNextArchive(transaction, table, month, numbers.at(-1) ?? 0, signal)
+    })
+  })
+}
+
+interface Month {
+  readonly table: string
+  readonly partition: string
+  readonly from: string
+  readonly to: string
+  readonly archiveDir: string
+  readonly schemaVersion: number
+}
+
+function parseRequest(request: ArchiveRequest): Month {
+  const from = parseTimestamp('from', request.from)
+  const to = parseTimestamp('to', request.to)
+  const partition = partitionOfMonth(from, to)
+  if (partition === undefined)
+    throw new InvalidInputError('to', request.to, 'the end of the month (UTC) of `from`')
+  return {
+    table: parseText('table', request.table, LONGEST_PATH),
+    partition,
+    from,
+    to,
+    archiveDir: parseText('archiveDir', request.archiveDir, LONGEST_PATH),
+    schemaVersion: parseInteger('schemaVersion', request.schemaVersion, 1, Number.MAX_SAFE_INTEGER),
+  }
+}
+
+/** An archive that holds such a row could not be restored. */
+async function requireWithinBounds(transaction: QueryRunner, table: string, month: Month): Promise<void> {
+  const { rows } = await transaction.query<{ outside: boolean }>(
+    `SELECT EXISTS (
+      SELECT
+      FROM ${table}
+      WHERE received_at < $1::timestamptz
+        OR received_at >= $2::timestamptz
+    ) AS outside`,
+    [month.from, month.to],
+  )
+  if (rows[0]?.outside) {
+    throw archiveFailed(
+      `${month.table} holds alerts that were not received from ${month.from} to ${month.to}`,
+      'move them into alerts: INSERT INTO alerts SELECT …, then DELETE',
+    )
+  }
+}
+
+/** A finished archive that holds what the table holds. One that is damaged is passed over. */
+async function findSameArchive(
+  transaction: QueryRunner,
+  table: string,
+  month: Month,
+  numbers: readonly number[],
+  signal: AbortSignal | undefined,
+): Promise<Archive | undefined> {
+  if (numbers.length === 0) return undefined
+  const { contentSha256 } = await digestTable(transaction, table, { signal, pauseShare: PAUSE_SHARE })
+  for (const number of numbers.toReversed()) {
+    const manifestPath = join(month.archiveDir, archiveNames(month.partition, number).manifest)
+    try {
+      const archive = await readArchive(manifestPath)
+      if (archive.manifest.contentSha256 !== contentSha256) continue
+      await verifyArchive(archive, signal, PAUSE_SHARE)
+      return archive
+    } catch (error) {
+      if (!(error instanceof TripwireStorageError) || error.code !== 'ARCHIVE_MISMATCH') throw error
+    }
+  }
+  return undefined
+}
+
+async function writeNextArchive(
+  transaction: QueryRunner,
+  table: string,
+  month: Month,
+  after: number,
+  signal: AbortSignal | undefined,
+): Promise<Archive> {
+  const { archiveDir, partition, from, to, schemaVersion } = month
+  const hosts = await listArchivedHosts(transaction, table)
+  const names = await takeNames(archiveDir, partition, after)
+  const file = await GzipFile.create(join(archiveDir, names.file))
+  try {
+    const content = await writeLines(
+      file,
+      readTableLines(transaction, table, { signal, pauseShare: PAUSE_SHARE }),
+    )
+    const written = { file: names.file, ...content, ...(await file.finish()) }
+    await syncFolder(archiveDir)
+    signal?.throwIfAborted()
+    const createdAt = parseTimestamp('createdAt', new Date())
+    const manifest = makeManifest({ partition, from, to, ...written, schemaVersion, createdAt, hosts })
+    const archive = { manifestPath: join(archiveDir, names.manifest), manifest }
+    await writeManifest(archive)
+    return archive
+  } catch (error) {
+    await file.discard()
+    throw error
+  }
+}
+
+async function writeLines(file: GzipFile, lines: AsyncIterable<Buffer>): Promise<Content> {
+  const digest = new ContentDigest()
+  for await (const bytes of lines) {
+    digest.add(bytes)
+    await file.write(bytes)
+  }
+  return digest.finish()
+}

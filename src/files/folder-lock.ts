@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
@@ -9,6 +9,8 @@ export const LOCK_FILE = 'owner.lock'
 export const LOCK_PID_FILE = 'owner.pid'
 
 const SQLITE_BUSY = 5
+/** Whoever only looks whether a folder is locked is gone long before this. */
+const BUSY_TIMEOUT_MS = 100
 
 /** A lock on a folder. The operating system drops it when the process ends, however it ends. */
 export interface FolderLock extends Disposable {
@@ -16,11 +18,11 @@ export interface FolderLock extends Disposable {
   release(): void
 }
 
-/** A lock that is only reachable from here would otherwise be closed by the garbage collector. */
-const heldLocks = new Set<DatabaseSync>()
+/** With their folders. A lock that is only reachable from here would otherwise be closed by the garbage collector. */
+const heldLocks = new Map<DatabaseSync, string>()
 
 /**
- * Locks a folder for this process, without waiting. The folder must exist.
+ * Locks a folder for this process, without waiting for another holder. The folder must exist.
  *
  * Node has no call for file locks, but SQLite takes one for an exclusive transaction, on every platform, and
  * refuses a second one within the same process too.
@@ -28,7 +30,7 @@ const heldLocks = new Set<DatabaseSync>()
  * @throws the error of SQLite or of the file system when the folder cannot be written.
  */
 export function lockFolder(folder: string): FolderLock | null {
-  const database = new DatabaseSync(join(folder, LOCK_FILE))
+  const database = new DatabaseSync(join(folder, LOCK_FILE), { timeout: BUSY_TIMEOUT_MS })
   try {
     // A journal on disk would outlive a killed process, and could belong to another account than the next one.
     database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
@@ -38,7 +40,7 @@ export function lockFolder(folder: string): FolderLock | null {
     if (isBusy(error)) return null
     throw error
   }
-  heldLocks.add(database)
+  heldLocks.set(database, realpathSync(folder))
   const release = () => {
     if (!heldLocks.delete(database)) return
     try {
@@ -49,6 +51,29 @@ export function lockFolder(folder: string): FolderLock | null {
     database.close()
   }
   return { release, [Symbol.dispose]: release }
+}
+
+/**
+ * Whether somebody has a folder locked now. It does not take the lock, and writes nothing.
+ * @throws the error of SQLite when the lock cannot be looked at.
+ */
+export function isFolderLocked(folder: string): boolean {
+  if (!existsSync(join(folder, LOCK_FILE))) return false
+  const database = new DatabaseSync(join(folder, LOCK_FILE), { readOnly: true })
+  try {
+    database.prepare('SELECT count(*) FROM sqlite_schema').get()
+    return false
+  } catch (error) {
+    if (isBusy(error)) return true
+    throw error
+  } finally {
+    database.close()
+  }
+}
+
+/** Whether this process has it locked. */
+export function isFolderLockedHere(folder: string): boolean {
+  return [...heldLocks.values()].includes(realpathSync(folder))
 }
 
 /** The process id of whoever locked the folder last, for messages. `undefined` when it is not known. */

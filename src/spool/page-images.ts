@@ -1,4 +1,4 @@
-/** All pages of a damaged database and of its log, as far as they can be read. Holds a few pages in memory. */
+/** The pages of a database and of its log, as far as they can be read, without SQLite. Holds a few pages in memory. */
 import { closeSync, existsSync, fstatSync, openSync } from 'node:fs'
 import { PAGE_BYTES } from './table-page.ts'
 import { readFully, readWal, type WalFrame } from './wal-frames.ts'
@@ -10,8 +10,9 @@ export class PageImages implements Disposable {
   /** Where the last version of a page stands in the log. */
   readonly #newest: ReadonlyMap<number, number>
 
-  constructor(databasePath: string, walPath: string) {
-    this.#frames = readWal(walPath).frames
+  /** @param frames those that count. Defaults to all of the log. */
+  constructor(databasePath: string, walPath: string, frames: readonly WalFrame[] = readWal(walPath).frames) {
+    this.#frames = frames
     this.#newest = new Map(this.#frames.map(frame => [frame.pageNumber, frame.offset]))
     this.#database = existsSync(databasePath) ? openSync(databasePath, 'r') : undefined
     this.#wal = existsSync(walPath) ? openSync(walPath, 'r') : undefined
@@ -31,6 +32,11 @@ export class PageImages implements Disposable {
       const page = readPage(this.#wal, offset)
       if (page !== undefined) yield page
     }
+  }
+
+  /** How many pages the file has. */
+  get filePages(): number {
+    return this.#database === undefined ? 0 : Math.floor(fstatSync(this.#database).size / PAGE_BYTES)
   }
 
   /** The newest version of a page. */

@@ -33,6 +33,11 @@ export class SpoolFiles {
     return join(this.folder, BUILDING)
   }
 
+  /** A new database that waits to take the place of the present one. */
+  get complete(): string {
+    return join(this.folder, COMPLETE)
+  }
+
   get exist(): boolean {
     return existsSync(this.database) || existsSync(this.wal)
   }
@@ -47,14 +52,14 @@ export class SpoolFiles {
    */
   replaceDatabase(): readonly string[] {
     // From this rename on the new database counts; a crash before it leaves the old files as they were.
-    renameSync(this.building, join(this.folder, COMPLETE))
+    renameSync(this.building, this.complete)
     syncFolder(this.folder)
     return this.finishReplacing()
   }
 
   /** Ends a replacement that a crash interrupted. @returns the names of the files that were renamed now. */
   finishReplacing(): readonly string[] {
-    const complete = join(this.folder, COMPLETE)
+    const { complete } = this
     if (!existsSync(complete)) return []
     const setAside: string[] = []
     const name = this.newDamagedName()

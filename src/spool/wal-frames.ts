@@ -24,6 +24,8 @@ export interface WalContent {
   readonly damaged: boolean
   /** Every frame that belongs to the present log, or may belong to it, whether its checksum fits or not. */
   readonly frames: readonly WalFrame[]
+  /** How many frames, from the first, belong to transactions that are complete, and how many pages the database has by them. */
+  readonly committed: { readonly frames: number; readonly pages: number } | undefined
 }
 
 /** An absent log is an empty one. */
@@ -42,7 +44,7 @@ export function readWal(path: string): WalContent {
   }
 }
 
-const NOTHING: WalContent = { damaged: false, frames: [] }
+const NOTHING: WalContent = { damaged: false, frames: [], committed: undefined }
 
 function readFrames(descriptor: number, size: number): WalContent {
   const frameCount = Math.floor((size - HEADER_BYTES) / FRAME_BYTES)
@@ -56,6 +58,7 @@ function readFrames(descriptor: number, size: number): WalContent {
   const frames: WalFrame[] = []
   let chainHolds = headerFits
   let damaged = !headerFits
+  let committed: WalContent['committed']
   for (let index = 0; index < frameCount; index += 1) {
     const start = HEADER_BYTES + index * FRAME_BYTES
     const isRead = readFully(descriptor, frame, start)
@@ -69,11 +72,14 @@ function readFrames(descriptor: number, size: number): WalContent {
       sum.add(frame.subarray(FRAME_HEAD_BYTES))
       chainHolds = isRead && sum.equals(frame, 16)
     }
-    // A frame that ends a transaction, and cannot be reached: its transaction may have been acknowledged.
-    if (!chainHolds && (!isRead || frame.readUInt32BE(4) !== 0)) damaged = true
+    // Other than 0 in a frame that ends a transaction.
+    const pages = frame.readUInt32BE(4)
+    // Such a frame that cannot be reached: its transaction may have been acknowledged.
+    if (!chainHolds && (!isRead || pages !== 0)) damaged = true
     if (isRead) frames.push({ pageNumber: frame.readUInt32BE(0), offset: start + FRAME_HEAD_BYTES })
+    if (chainHolds && pages !== 0) committed = { frames: frames.length, pages }
   }
-  return { damaged, frames }
+  return { damaged, frames, committed }
 }
 
 /** Whether all bytes could be read; a sector that the disk cannot read is damage, not a failure. */

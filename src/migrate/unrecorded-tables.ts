@@ -61,12 +61,12 @@ export async function findUnrecordedTables(
 /** @throws TripwireStorageError MIGRATION_HISTORY, with every difference in its message. */
 export function requireFittingTables({ version, differences }: UnrecordedTables): void {
   if (differences.length === 0) return
-  const lines = differences.map(
+  const texts = differences.map(
     ({ object, expected, found }) => `${object}: expected ${expected}, found ${found}`,
   )
   throw new TripwireStorageError(
     'MIGRATION_HISTORY',
-    `no migration is recorded, and the tables that stand there are not those of version ${version}:\n  ${lines.join('\n  ')}`,
+    `no migration is recorded, and the tables that stand there are not those of version ${version}: ${texts.join('; ')}`,
     { hint: 'docs/operations/adopt-a-database.md shows how to mend each; nothing was changed' },
   )
 }

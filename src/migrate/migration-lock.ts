@@ -9,7 +9,10 @@ import { VERSION_TABLE } from './schema-version.ts'
 /** golang-migrate's salt, `advisoryLockIDSalt` in database/util.go. */
 const SALT = 1_486_364_155
 
-/** Between two tries, so that the writers who waited behind the first get on: as long as it was, up to three times that. */
+/** Between two tries for the migration lock, on average. */
+const POLL_MS = 100
+
+/** Between two tries for a table, so that the writers who waited behind the first get on: as long as it was, up to three times that. */
 const SHORTEST_PAUSE_MS = LOCK_TIMEOUT_MS
 const LONGEST_PAUSE_MS = 3 * LOCK_TIMEOUT_MS
 
@@ -33,6 +36,9 @@ const ALLOW_IDLE_TRANSACTION = `
   FROM pg_settings
   WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')`
 
+const TRY_LOCK = `
+  SELECT pg_try_advisory_xact_lock($1) AS taken`
+
 const SET_LOCK_TIMEOUT = `
   SELECT set_config('lock_timeout', $1, true)`
 
@@ -40,6 +46,9 @@ const SET_LOCK_TIMEOUT = `
  * Runs `work` in a transaction that holds the migration lock. A statement of it waits for a lock on a table for
  * `LOCK_TIMEOUT_MS` at the most, because everybody who comes after it waits behind it. When one was not to be had, the
  * transaction is rolled back and tried again after a pause of random length, until `lockTimeoutMs` is over.
+ *
+ * The migration lock itself is tried for again and again, and no statement waits for it: through a pooler, those who wait would
+ * keep the connections that its holder needs to build indexes.
  * @throws TripwireStorageError MIGRATION_LOCKED, NOT_MIGRATED, and what `work` throws.
  */
 export async function withMigrationLock<T>(
@@ -50,17 +59,31 @@ export async function withMigrationLock<T>(
   const giveUpAt = performance.now() + lockTimeoutMs
   for (;;) {
     try {
-      return await db.transaction(async transaction => {
-        await takeMigrationLock(transaction, lockTimeoutMs)
+      const done = await db.transaction(async transaction => {
+        if (!(await tryMigrationLock(transaction))) return undefined
+        await transaction.query(ALLOW_IDLE_TRANSACTION)
         await transaction.query(SET_LOCK_TIMEOUT, [String(Math.min(LOCK_TIMEOUT_MS, lockTimeoutMs))])
-        return work(transaction)
+        return { result: await work(transaction) }
       })
+      if (done) return done.result
     } catch (error) {
       const pauseMs = SHORTEST_PAUSE_MS + Math.random() * (LONGEST_PAUSE_MS - SHORTEST_PAUSE_MS)
       if (!isTableLockConflict(error) || performance.now() + pauseMs > giveUpAt) throw error
       await sleep(pauseMs)
+      continue
     }
+    const leftMs = giveUpAt - performance.now()
+    if (leftMs <= 0) throw migrationLocked(lockTimeoutMs)
+    await sleep(Math.min(POLL_MS * (0.5 + Math.random()), leftMs))
   }
+}
+
+function migrationLocked(lockTimeoutMs: number): TripwireStorageError {
+  return new TripwireStorageError(
+    'MIGRATION_LOCKED',
+    `another migration held the lock for ${lockTimeoutMs} ms`,
+    { hint: 'wait for it, or look for its session in pg_locks (locktype = advisory)' },
+  )
 }
 
 /** Whether a statement of a migration could not get the lock of a table; the migration lock itself is another matter. */
@@ -76,33 +99,17 @@ export function isTableLockConflict(error: unknown): boolean {
 }
 
 /**
- * Takes the migration lock until the end of the transaction.
- * @throws TripwireStorageError MIGRATION_LOCKED when another holds it for longer than `lockTimeoutMs`, and
- *   NOT_MIGRATED when the search_path names no schema that exists.
+ * Takes the migration lock until the end of the transaction. Returns `false` when another has it.
+ * @throws TripwireStorageError NOT_MIGRATED when the search_path names no schema that exists.
  */
-async function takeMigrationLock(transaction: QueryRunner, lockTimeoutMs: number): Promise<void> {
+async function tryMigrationLock(transaction: QueryRunner): Promise<boolean> {
   const names = (await transaction.query<{ database: string; schema: string | null }>(CURRENT_NAMES)).rows[0]
   if (!names?.schema) {
     throw new TripwireStorageError('NOT_MIGRATED', 'the search_path names no schema that exists', {
       hint: 'CREATE SCHEMA first, or mend search_path in the connection string',
     })
   }
-  await transaction.query(ALLOW_IDLE_TRANSACTION)
-  await transaction.query(SET_LOCK_TIMEOUT, [String(lockTimeoutMs)])
-  try {
-    const key = migrationLockKey(names.schema, VERSION_TABLE, names.database)
-    await transaction.query(`SELECT pg_advisory_xact_lock($1)`, [key])
-  } catch (error) {
-    if (error instanceof DatabaseError && error.sqlState === SQLSTATE.lockNotAvailable) {
-      throw new TripwireStorageError(
-        'MIGRATION_LOCKED',
-        `another migration held the lock for ${lockTimeoutMs} ms`,
-        {
-          cause: error,
-          hint: 'wait for it, or look for its session in pg_locks (locktype = advisory)',
-        },
-      )
-    }
-    throw error
-  }
+  const key = migrationLockKey(names.schema, VERSION_TABLE, names.database)
+  const { rows } = await transaction.query<{ taken: boolean }>(TRY_LOCK, [key])
+  return rows[0]?.taken === true
 }

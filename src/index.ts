@@ -16,6 +16,7 @@ export {
 export { type ImportOptions, importAlerts } from './import/import-alerts.ts'
 export type { ImportProblem, ImportReport } from './import/import-report.ts'
 export type { ImportTarget } from './import/import-target.ts'
+export type { TableDifference } from './migrate/compare-tables.ts'
 export {
   type AppliedMigration,
   type MigrateOptions,
@@ -25,6 +26,7 @@ export {
   migrationStatus,
   planMigrateUp,
 } from './migrate/migrate.ts'
+export type { UnrecordedTables } from './migrate/unrecorded-tables.ts'
 export type { AcceptedAlert } from './model/accepted-alert.ts'
 export {
   type Alert,
@@ -40,9 +42,23 @@ export {
 export { type AuditEntry, type AuditQuery, GENESIS_HASH, type NewAuditEntry } from './model/audit-entry.ts'
 export type { DeadLetter, DeadLetterFilter, RedriveReport } from './model/dead-letter.ts'
 export { HOST_STATUSES, type Host, type HostInput, type HostStatus } from './model/host.ts'
+export type {
+  AlertPartition,
+  DeduplicatedPartition,
+  DueMonth,
+  EnsuredPartition,
+  MaintenanceFailure,
+  MaintenanceReport,
+  MaintenanceStatus,
+  MendReport,
+  RetentionOptions,
+  RetentionReport,
+  RetiredMonth,
+} from './model/partition.ts'
 export { type JsonValue, RawJson } from './model/raw-json.ts'
 export type { NewTripwireRule, TripwireRule, TripwireRuleUpdate } from './model/rule.ts'
 export type { TimestampInput } from './model/timestamp.ts'
+export type { RestoredPartition } from './partitions/restore-partition.ts'
 export { SENSOR_FORMATS, type SensorFormat } from './sensors/sensor-adapter.ts'
 export { Store } from './store.ts'
 export type { CloseReport, StoreEvents, StoreStats } from './store-events.ts'

@@ -1,6 +1,7 @@
 import type { AlertCounts } from './alerts/alert-counters.ts'
 import type { DeadLetteredAlert } from './alerts/durable-store.ts'
 import type { FlushStats } from './alerts/flush-statistics.ts'
+import type { MaintenanceReport, MaintenanceStatus } from './model/partition.ts'
 
 /** What a store tells while it works. */
 export interface StoreEvents {
@@ -17,6 +18,10 @@ export interface StoreEvents {
   databaseBack: []
   /** The spool cannot be read. What is in it stays there. */
   spoolFailed: [event: { readonly error: unknown }]
+  /** The maintenance ran. Where `failures` holds something, the rest went on, and that is tried again by the next run. */
+  maintenanceFinished: [report: MaintenanceReport]
+  /** The maintenance could not be run at all. It is tried again after the interval. */
+  maintenanceFailed: [event: { readonly error: unknown }]
   /** An idle connection died. The pool replaces it when it is needed. */
   connectionLost: [event: { readonly error: unknown }]
 }
@@ -27,6 +32,8 @@ export interface StoreStats extends AlertCounts, FlushStats {
   readonly spoolDamaged: number
   /** The error of the last failed flush of the timer. */
   readonly lastFlushError: unknown
+  /** When this store's maintenance ran. `doctor` knows of those of other processes as well. */
+  readonly maintenance: MaintenanceStatus
 }
 
 /** What became of the alerts of a store, told when it is closed. */

@@ -1,5 +1,6 @@
 import { type BatchObservableCallback, metrics, type Observable } from '@opentelemetry/api'
 import type { AlertCounts } from './alerts/alert-counters.ts'
+import type { MaintenanceStatus } from './model/partition.ts'
 
 const METER_NAME = 'tripwire-storage'
 
@@ -20,8 +21,10 @@ export interface StoreMetrics {
  * | `tripwire.flush.duration` | histogram | s |
  * | `tripwire.flush.size` | histogram | {alert} |
  * | `tripwire.flush.retries` | counter | {retry} |
+ * | `tripwire.partitions.horizon` | gauge | d |
+ * | `tripwire.maintenance.last_success`, Unix time | gauge | s |
  */
-export function observeStore(counts: () => AlertCounts): StoreMetrics {
+export function observeStore(counts: () => AlertCounts, maintenance: () => MaintenanceStatus): StoreMetrics {
   const meter = metrics.getMeter(METER_NAME)
   const outcomes = meter.createObservableCounter('tripwire.alerts', { unit: '{alert}' })
   const inFlight = meter.createObservableGauge('tripwire.alerts.in_flight', { unit: '{alert}' })
@@ -29,7 +32,9 @@ export function observeStore(counts: () => AlertCounts): StoreMetrics {
   const duration = meter.createHistogram('tripwire.flush.duration', { unit: 's' })
   const size = meter.createHistogram('tripwire.flush.size', { unit: '{alert}' })
   const retries = meter.createCounter('tripwire.flush.retries', { unit: '{retry}' })
-  const observed: Observable[] = [outcomes, inFlight, spooled]
+  const horizon = meter.createObservableGauge('tripwire.partitions.horizon', { unit: 'd' })
+  const lastSuccess = meter.createObservableGauge('tripwire.maintenance.last_success', { unit: 's' })
+  const observed: Observable[] = [outcomes, inFlight, spooled, horizon, lastSuccess]
   const callback: BatchObservableCallback = result => {
     const now = counts()
     result.observe(outcomes, now.stored, { outcome: 'stored' })
@@ -38,6 +43,9 @@ export function observeStore(counts: () => AlertCounts): StoreMetrics {
     result.observe(outcomes, now.rejected, { outcome: 'rejected' })
     result.observe(inFlight, now.inFlight)
     result.observe(spooled, now.spooled)
+    const { horizonDays, lastSuccessAt } = maintenance()
+    if (horizonDays !== null) result.observe(horizon, horizonDays)
+    if (lastSuccessAt !== null) result.observe(lastSuccess, Date.parse(lastSuccessAt) / 1000)
   }
   meter.addBatchObservableCallback(callback, observed)
   return {

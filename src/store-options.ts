@@ -1,5 +1,8 @@
 import { InvalidInputError } from './errors.ts'
 import { parseBoolean, parseInteger, parseObject, parseText } from './model/input.ts'
+import type { RetentionOptions } from './model/partition.ts'
+import { parseMonthsAhead } from './partitions/ensure-partitions.ts'
+import { parseRetention, type RetentionPolicy } from './partitions/retention/retention-policy.ts'
 
 export const DEFAULT_BATCH_SIZE = 100
 export const DEFAULT_FLUSH_INTERVAL_MS = 100
@@ -11,6 +14,7 @@ export const DEFAULT_WRITE_TIMEOUT_MS = 30_000
 export const DEFAULT_RETRY_FOR_MS = 5000
 export const DEFAULT_SPOOL_MAX_BYTES = 1_073_741_824
 export const DEFAULT_DEDUPLICATE_ALL_MONTHS = false
+export const DEFAULT_MAINTENANCE_INTERVAL_MS = 3_600_000
 export const DEFAULT_MAX_CONNECTIONS = 10
 export const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
 export const DEFAULT_CLOSE_TIMEOUT_MS = 10_000
@@ -60,6 +64,15 @@ export interface StoreOptions {
    * written, and seven days back. It takes one index look-up a month and alert, and excludes COPY. Defaults to false.
    */
   readonly deduplicateAllMonths?: boolean | undefined
+  /**
+   * The pause between two runs of the maintenance, up to 86,400,000 ms; the first run is at the start. 0 turns it off: then
+   * a scheduler has to call it. Defaults to 3,600,000, an hour.
+   */
+  readonly maintenanceIntervalMs?: number | undefined
+  /** How many months the maintenance makes ahead of the present one, 0 to 120. Defaults to 3. */
+  readonly monthsAhead?: number | undefined
+  /** Which months the maintenance takes out, as `applyRetention` does. By default none. */
+  readonly retention?: RetentionOptions | undefined
   /** The most connections for everything but the writing of alerts, 1 to 1,000. Defaults to 10. */
   readonly maxConnections?: number | undefined
   /** How long to wait for a connection, 1 to 86,400,000 ms. Defaults to 10,000. */
@@ -83,6 +96,9 @@ export interface ParsedStoreOptions {
   readonly spoolDir: string | undefined
   readonly spoolMaxBytes: number
   readonly deduplicateAllMonths: boolean
+  readonly maintenanceIntervalMs: number
+  readonly monthsAhead: number
+  readonly retention: RetentionPolicy | undefined
   readonly maxConnections: number
   readonly connectTimeoutMs: number
   readonly closeTimeoutMs: number
@@ -102,6 +118,9 @@ const NAMES = [
   'spoolDir',
   'spoolMaxBytes',
   'deduplicateAllMonths',
+  'maintenanceIntervalMs',
+  'monthsAhead',
+  'retention',
   'maxConnections',
   'connectTimeoutMs',
   'closeTimeoutMs',
@@ -142,6 +161,14 @@ export function parseStoreOptions(options: unknown): ParsedStoreOptions {
       'deduplicateAllMonths',
       given.deduplicateAllMonths ?? DEFAULT_DEDUPLICATE_ALL_MONTHS,
     ),
+    maintenanceIntervalMs: parseInteger(
+      'maintenanceIntervalMs',
+      given.maintenanceIntervalMs ?? DEFAULT_MAINTENANCE_INTERVAL_MS,
+      0,
+      LONGEST_WAIT_MS,
+    ),
+    monthsAhead: parseMonthsAhead(given.monthsAhead),
+    retention: given.retention === undefined ? undefined : parseRetention('retention', given.retention),
     maxConnections: parseInteger('maxConnections', given.maxConnections ?? DEFAULT_MAX_CONNECTIONS, 1, 1000),
     connectTimeoutMs: wait('connectTimeoutMs', DEFAULT_CONNECT_TIMEOUT_MS),
     closeTimeoutMs: wait('closeTimeoutMs', DEFAULT_CLOSE_TIMEOUT_MS),

@@ -13,8 +13,26 @@ import type { AlertPage, AlertQuery, AlertReceipt, NewAlert } from './model/aler
 import type { AuditEntry, AuditQuery, NewAuditEntry } from './model/audit-entry.ts'
 import type { DeadLetter, DeadLetterFilter, RedriveReport } from './model/dead-letter.ts'
 import type { Host, HostInput } from './model/host.ts'
+import { parseBoolean, parseObject } from './model/input.ts'
+import type {
+  AlertPartition,
+  DueMonth,
+  EnsuredPartition,
+  MaintenanceReport,
+  MendReport,
+  RetentionOptions,
+  RetentionReport,
+} from './model/partition.ts'
 import type { NewTripwireRule, TripwireRule, TripwireRuleUpdate } from './model/rule.ts'
 import { ensurePartition, prepareMonth } from './partitions/ensure-partition.ts'
+import { ensurePartitionsOrThrow } from './partitions/ensure-partitions.ts'
+import { listPartitions } from './partitions/list-partitions.ts'
+import { maintain, retainOnce } from './partitions/maintain.ts'
+import { MaintenanceService } from './partitions/maintenance-service.ts'
+import { mendOnce } from './partitions/mend-partitions.ts'
+import { type RestoredPartition, restorePartition } from './partitions/restore-partition.ts'
+import { planDueMonths } from './partitions/retention/apply-retention.ts'
+import { parseRetention } from './partitions/retention/retention-policy.ts'
 import { Database } from './pg/database.ts'
 import { getRule, listRules } from './rules/read-rules.ts'
 import { createRule, deleteRule, updateRule } from './rules/write-rules.ts'
@@ -24,6 +42,8 @@ import { observeStore, type StoreMetrics } from './store-metrics.ts'
 import { type ParsedStoreOptions, parseStoreOptions, type StoreOptions } from './store-options.ts'
 import { within } from './within.ts'
 
+/** Of the maintenance: one holds its lock, one works; the others are for calls that come meanwhile. */
+const MAINTENANCE_CONNECTIONS = 4
 /** Of the time that `close` has, for the flush. The rest is for the spool and the connections. */
 const FLUSH_SHARE = 0.8
 
@@ -44,6 +64,10 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
   /** Apart, so that a dashboard's queries never keep alerts waiting. */
   readonly #writerDb: Database
   readonly #options: ParsedStoreOptions
+  /** Apart, and without a limit of time: an archive takes as long as it takes. */
+  readonly #maintenanceDb: Database
+  readonly #maintenance: MaintenanceService
+  readonly #schemaVersion: number
   readonly #spool: Spool | undefined
   readonly #ingest: Ingest
   readonly #metrics: StoreMetrics
@@ -59,16 +83,16 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
     const parsed = parseStoreOptions(options)
     const db = new Database({ ...parsed, statementTimeoutMs: parsed.connectTimeoutMs })
     try {
-      await requireSchema(db)
-      return new Store(parsed)
+      return new Store(parsed, await requireSchema(db))
     } finally {
       await db.close()
     }
   }
 
-  private constructor(options: ParsedStoreOptions) {
+  private constructor(options: ParsedStoreOptions, schemaVersion: number) {
     super()
     this.#options = options
+    this.#schemaVersion = schemaVersion
     const onIdleError = (error: unknown) => this.emit('connectionLost', { error })
     this.#db = new Database(options, onIdleError)
     this.#writerDb = new Database(
@@ -80,8 +104,18 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
       },
       onIdleError,
     )
+    this.#maintenanceDb = new Database({ ...options, maxConnections: MAINTENANCE_CONNECTIONS }, onIdleError)
+    this.#maintenance = new MaintenanceService({
+      intervalMs: options.maintenanceIntervalMs,
+      maintain: signal => maintain(this.#maintenanceDb, { ...options, schemaVersion, signal }),
+      onFinished: report => this.emit('maintenanceFinished', report),
+      onFailed: error => this.emit('maintenanceFailed', { error }),
+    })
     this.#spool = openSpool(options)
-    this.#metrics = observeStore(() => this.#ingest.counts)
+    this.#metrics = observeStore(
+      () => this.#ingest.counts,
+      () => this.#maintenance.status,
+    )
     this.#ingest = new Ingest(this.#writerDb, {
       ...options,
       spool: this.#spool,
@@ -98,6 +132,7 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
       onSpoolFailed: error => this.emit('spoolFailed', { error }),
     })
     this.#ingest.start()
+    this.#maintenance.start()
   }
 
   /**
@@ -217,6 +252,76 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
     return queryAuditEntries(this.#db, query)
   }
 
+  /** Every partition of alerts, and the months that are on their way out. Oldest first. */
+  async listPartitions(): Promise<readonly AlertPartition[]> {
+    this.#refuseWhenClosed()
+    return listPartitions(this.#db)
+  }
+
+  /**
+   * Makes this month's partition and those of `monthsAhead` months more (3 by default, 0 to 120). Writers go on meanwhile.
+   * @throws DatabaseError of the first month that could not be made. The others are there.
+   */
+  async ensurePartitions(
+    options: { readonly monthsAhead?: number | undefined } = {},
+  ): Promise<readonly EnsuredPartition[]> {
+    this.#refuseWhenClosed()
+    return ensurePartitionsOrThrow(this.#maintenanceDb, options)
+  }
+
+  /**
+   * What the store does by itself every `maintenanceIntervalMs`, now: makes months ahead, finishes detachments that were cut,
+   * completes months that were made by hand, applies the store's `retention`. What fails stands in the report.
+   */
+  async runMaintenance(): Promise<MaintenanceReport> {
+    this.#refuseWhenClosed()
+    return this.#maintenance.runOnce()
+  }
+
+  /**
+   * The mending part of the maintenance: finishes detachments that were cut, and completes months that were made by hand. Where
+   * an alert stands in such a month twice, that needs `removeDuplicates` (false by default): the first stays, a copy with other
+   * content becomes a dead letter.
+   */
+  async mendPartitions(options: { readonly removeDuplicates?: boolean } = {}): Promise<MendReport> {
+    this.#refuseWhenClosed()
+    const given = parseObject('options', options, ['removeDuplicates'])
+    const removeDuplicates = parseBoolean('options.removeDuplicates', given.removeDuplicates ?? false)
+    return mendOnce(this.#maintenanceDb, { removeDuplicates, signal: this.#maintenance.signal })
+  }
+
+  /** Which months `applyRetention` would take out now, oldest first. Changes nothing. */
+  async planRetention(options: RetentionOptions): Promise<readonly DueMonth[]> {
+    this.#refuseWhenClosed()
+    return planDueMonths(this.#db, parseRetention('options', options))
+  }
+
+  /**
+   * Takes out the months that are due: detaches each, archives it, verifies the archive against the table, and drops it. Cut
+   * off at any moment and called again, it continues. What fails stands in the report, and does not stop the other months.
+   *
+   * ```ts
+   * const { retired, failures } = await store.applyRetention({ keepMonths: 12, archiveDir: '/var/lib/tripwire/archive' })
+   * ```
+   */
+  async applyRetention(options: RetentionOptions): Promise<RetentionReport> {
+    this.#refuseWhenClosed()
+    return retainOnce(this.#maintenanceDb, parseRetention('options', options), {
+      schemaVersion: this.#schemaVersion,
+      signal: this.#maintenance.signal,
+    })
+  }
+
+  /**
+   * Brings a month back from its archive, the same rows byte for byte. Retention leaves it alone from then on.
+   * @param manifestPath the manifest, which stands beside the archive's file.
+   * @throws TripwireStorageError ARCHIVE_MISMATCH when the archive is not what its manifest says, MONTH_EXISTS, UNKNOWN_HOST.
+   */
+  async restorePartition(manifestPath: string): Promise<RestoredPartition> {
+    this.#refuseWhenClosed()
+    return restorePartition(this.#maintenanceDb, manifestPath, { signal: this.#maintenance.signal })
+  }
+
   /** What was taken and what became of it. Works after `close`, too. */
   stats(): StoreStats {
     return {
@@ -224,6 +329,7 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
       ...this.#ingest.flushStats,
       spoolDamaged: this.#spool?.size.damaged ?? 0,
       lastFlushError: this.#lastFlushError,
+      maintenance: this.#maintenance.status,
     }
   }
 
@@ -244,6 +350,7 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
   async #close(): Promise<CloseReport> {
     const { closeTimeoutMs } = this.#options
     const startedAt = performance.now()
+    const maintenanceStopped = this.#maintenance.stop()
     try {
       await within(closeTimeoutMs * FLUSH_SHARE, 'the last flush', this.#ingest.close())
     } catch (error) {
@@ -253,10 +360,10 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
       this.#spool?.close()
       this.#metrics.stop()
       const leftMs = Math.max(closeTimeoutMs - (performance.now() - startedAt), 1)
-      const closed = Promise.all([this.#db.close(), this.#writerDb.close()])
+      const databases = [this.#db, this.#writerDb, this.#maintenanceDb]
+      const closed = Promise.all([maintenanceStopped, ...databases.map(database => database.close())])
       await within(leftMs, 'closing the connections', closed).catch(() => {
-        this.#db.destroy()
-        this.#writerDb.destroy()
+        for (const database of databases) database.destroy()
       })
     }
     return this.#ingest.counts

@@ -39,7 +39,8 @@ export async function withStore<T>(
 ): Promise<T> {
   return withDatabase(context, flags, async (connectionString, isEmbedded) => {
     if (isEmbedded) await migrateUp({ connectionString })
-    const store = await Store.open({ connectionString, ...options })
+    // A command does what it was asked for, and is gone before an interval ends.
+    const store = await Store.open({ connectionString, maintenanceIntervalMs: 0, ...options })
     let result: T
     try {
       result = await work(store)

@@ -9,6 +9,7 @@ import { EXIT_CODE_HELP } from './exit-code.ts'
 import { hostsCommand } from './hosts.ts'
 import { ingestCommand } from './ingest.ts'
 import { migrateCommand } from './migrate.ts'
+import { partitionsCommand } from './partitions.ts'
 import { rulesCommand } from './rules.ts'
 
 const DESCRIPTION = `The storage layer of the TripWire dashboard server: hosts, alerts, rules and an audit log on PostgreSQL.
@@ -30,6 +31,7 @@ export function buildProgram(context: CommandContext): Command {
     migrateCommand,
     ingestCommand,
     alertsCommand,
+    partitionsCommand,
     deadLettersCommand,
     hostsCommand,
     rulesCommand,

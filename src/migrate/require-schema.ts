@@ -12,9 +12,10 @@ const BREAKING_VERSION = `
 /**
  * Refuses a database that this version of the library cannot work on: not migrated far enough, half migrated, or
  * migrated by a newer version that broke with this one. A newer schema that is compatible is accepted.
+ * @returns the version that the database is at.
  * @throws TripwireStorageError NOT_MIGRATED, MIGRATION_DIRTY or SCHEMA_TOO_NEW.
  */
-export async function requireSchema(db: QueryRunner): Promise<void> {
+export async function requireSchema(db: QueryRunner): Promise<number> {
   const needed = (await readMigrations()).length
   const found = await readSchemaVersion(db)
   checkHistory({ ...found, version: Math.min(found.version, needed) }, needed)
@@ -22,7 +23,7 @@ export async function requireSchema(db: QueryRunner): Promise<void> {
     throw new TripwireStorageError(
       'NOT_MIGRATED',
       found.version === 0
-        ? 'the database has no schema yet'
+        ? 'no migration is recorded in the database'
         : `the database is at version ${found.version}, and this version of tripwire-storage needs ${needed}`,
       { hint: 'run: tripwire-storage migrate up' },
     )
@@ -37,6 +38,7 @@ export async function requireSchema(db: QueryRunner): Promise<void> {
       },
     )
   }
+  return found.version
 }
 
 async function readBreakingVersion(db: QueryRunner): Promise<number> {

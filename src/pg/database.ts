@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { TripwireStorageError } from '../errors.ts'
+import { sendCancelRequest } from './cancel-request.ts'
 import { parseConnectionString } from './connection-string.ts'
 import { CopyIn } from './copy-in.ts'
 import { fromDriver } from './driver-error.ts'
@@ -77,6 +78,43 @@ export class Database implements QueryRunner {
   }
 
   /**
+   * The same pool for statements that may take long. When the signal is aborted, the server is asked to cancel what runs: it
+   * throws QUERY_FAILED with SQLSTATE 57014, unless it ended just then. A connection that was cancelled is given up, so that a
+   * late cancellation cannot meet somebody else's statement.
+   */
+  withSignal(signal: AbortSignal): QueryRunner {
+    return {
+      query: (sql, values = []) =>
+        this.#track(this.#runCancellable(signal, client => runQuery(client, sql, values))),
+      runScript: sql => this.#track(this.#runCancellable(signal, client => runScript(client, sql))),
+    }
+  }
+
+  async #runCancellable<T>(signal: AbortSignal, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    signal.throwIfAborted()
+    const client = await this.#connect()
+    let cancelled: Promise<void> | undefined
+    const cancel = () => {
+      cancelled = sendCancelRequest(client)
+    }
+    signal.addEventListener('abort', cancel)
+    try {
+      signal.throwIfAborted()
+      return await work(client)
+    } finally {
+      signal.removeEventListener('abort', cancel)
+      await cancelled
+      client.release(cancelled !== undefined)
+    }
+  }
+
+  async #connect(): Promise<pg.PoolClient> {
+    return this.#pool.connect().catch((error: unknown) => {
+      throw fromDriver(error)
+    })
+  }
+
+  /**
    * Runs `work` in a transaction on one connection. Commits when it returns, rolls back when it throws.
    * An error of COMMIT itself leaves the outcome unknown: CONNECTION_FAILED.
    */
@@ -85,9 +123,7 @@ export class Database implements QueryRunner {
   }
 
   async #runTransaction<T>(work: (transaction: QueryRunner) => Promise<T>): Promise<T> {
-    const client = await this.#pool.connect().catch((error: unknown) => {
-      throw fromDriver(error)
-    })
+    const client = await this.#connect()
     const transaction: QueryRunner = {
       query: (sql, values = []) => runQuery(client, sql, values),
       runScript: sql => runScript(client, sql),
@@ -115,9 +151,7 @@ export class Database implements QueryRunner {
   }
 
   async #runCopyIn(sql: string, data: Uint8Array): Promise<void> {
-    const client = await this.#pool.connect().catch((error: unknown) => {
-      throw fromDriver(error)
-    })
+    const client = await this.#connect()
     let broken = false
     try {
       await client.query(new CopyIn(sql, data)).done

@@ -30,6 +30,8 @@ export function fromDriver(error: unknown): unknown {
       constraint: error.constraint,
     })
   }
+  // An AbortSignal's own reason.
+  if (error instanceof DOMException) return error
   if (error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError) return error
   return new DatabaseError('CONNECTION_FAILED', messageOf(error), {
     cause: error,

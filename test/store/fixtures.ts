@@ -5,7 +5,7 @@ import type { TestDatabase } from '../support/test-database.ts'
 /** So long that no test sees the timer fire. */
 export const NEVER_MS = 86_400_000
 
-/** A store whose timer does not fire and that gives up at the first error, unless the options say otherwise. */
+/** A store whose timers do not fire and that gives up at the first error, unless the options say otherwise. */
 export function openStore(
   database: { readonly connectionString: string },
   options: Partial<StoreOptions> = {},
@@ -14,6 +14,7 @@ export function openStore(
     connectionString: database.connectionString,
     flushIntervalMs: NEVER_MS,
     retryForMs: 1,
+    maintenanceIntervalMs: 0,
     ...options,
   })
 }

@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path'
+import { InvalidInputError } from '../../errors.ts'
 import type { QueryRunner } from '../../pg/database.ts'
 import { withAbortReason } from './abort-reason.ts'
 import { archiveMismatch, requireSameContent } from './archive-errors.ts'
@@ -39,7 +40,10 @@ export async function dropArchivedTable(
 /** The archive may be that of a run that was cut before it was durable, and somebody may have been at the files since. */
 async function requireWhole(archive: Archive, signal: AbortSignal | undefined): Promise<void> {
   const { manifestPath, manifest } = archive
-  const found = await readArchive(manifestPath)
+  const found = await readArchive(manifestPath).catch((error: unknown) => {
+    if (!(error instanceof InvalidInputError)) throw error
+    throw archiveMismatch(manifestPath, 'a manifest', 'none', error)
+  })
   if (manifestText(found.manifest) !== manifestText(manifest)) {
     throw archiveMismatch(manifestPath, 'the manifest that was written', 'another one')
   }

@@ -1,0 +1,54 @@
+import type { DueMonth, RetiredMonth } from '../../model/partition.ts'
+import type { Database, QueryRunner } from '../../pg/database.ts'
+import { selectTimestamp, timestampFromRow } from '../../pg/row-values.ts'
+import type { Actions } from '../actions.ts'
+import { listPartitions } from '../list-partitions.ts'
+import { recordMaintenance } from '../record-maintenance.ts'
+import { planRetention } from './plan-retention.ts'
+import type { RetentionPolicy } from './retention-policy.ts'
+import { retireMonth } from './retire-month.ts'
+import { cancelRetirements } from './retirements.ts'
+
+const SERVER_NOW = `
+  SELECT ${selectTimestamp('now')}
+  FROM (SELECT now() AS now) AS server`
+
+async function serverNow(db: QueryRunner): Promise<string> {
+  const { rows } = await db.query<{ now: string }>(SERVER_NOW)
+  return timestampFromRow(rows[0]?.now ?? '')
+}
+
+/** Which months a policy would take out now, oldest first. Changes nothing. */
+export async function planDueMonths(db: QueryRunner, policy: RetentionPolicy): Promise<readonly DueMonth[]> {
+  const due = planRetention(await listPartitions(db), policy, await serverNow(db))
+  return due.map(({ partition, from, to, rows, bytes }) => ({ partition, from, to, rows, bytes }))
+}
+
+/** Takes out the months that are due. One that fails does not stop the others. The caller holds the maintenance lock. */
+export async function applyRetention(
+  db: Database,
+  policy: RetentionPolicy,
+  schemaVersion: number,
+  actions: Actions,
+): Promise<readonly RetiredMonth[]> {
+  const { archiveDir } = policy
+  const failuresBefore = actions.failures.length
+  const retired: RetiredMonth[] = []
+  await actions.run('retire', null, async signal => {
+    await cancelRetirements(db)
+    const due = planRetention(await listPartitions(db), policy, await serverNow(db))
+    for (const month of due) {
+      if (month.state === 'detached' && archiveDir === undefined) continue
+      await actions.run('retire', month.partition, async () => {
+        retired.push(await retireMonth(db, month, { archiveDir, schemaVersion, signal }))
+      })
+    }
+  })
+  const { keepMonths, keepBytes } = policy
+  await recordMaintenance(db, 'retention', actions.failures.slice(failuresBefore), {
+    keepMonths,
+    keepBytes,
+    archiveDir,
+  })
+  return retired
+}

@@ -1,0 +1,38 @@
+import type { AlertPartition, RetiredMonth } from '../../model/partition.ts'
+import type { Database } from '../../pg/database.ts'
+import { dropArchivedTable } from '../archive/drop-archived-table.ts'
+import { writeArchive } from '../archive/write-archive.ts'
+import { detachPartition } from './detach-partition.ts'
+import { closeRetirement, openRetirement } from './retirements.ts'
+
+export interface RetireOptions {
+  readonly archiveDir: string | undefined
+  readonly schemaVersion: number
+  readonly signal: AbortSignal
+}
+
+/**
+ * Takes a month out: detach, archive, verify the archive against the table, drop. Cut off between any two of these and called
+ * again, it continues. Without `archiveDir` it ends after the first.
+ */
+export async function retireMonth(
+  db: Database,
+  month: Pick<AlertPartition, 'partition' | 'state'> & { readonly from: string; readonly to: string },
+  { archiveDir, schemaVersion, signal }: RetireOptions,
+): Promise<RetiredMonth> {
+  const { partition, from, to } = month
+  if (month.state === 'attached') {
+    await openRetirement(db, month)
+    await detachPartition(db, partition, signal)
+  }
+  if (archiveDir === undefined) {
+    return { partition, from, to, outcome: 'detached', rows: null, manifest: null }
+  }
+  const archive = await writeArchive(db, { table: partition, from, to, archiveDir, schemaVersion, signal })
+  const { manifest, manifestPath } = archive
+  await db.transaction(async transaction => {
+    await dropArchivedTable(transaction, archive, partition, signal)
+    await closeRetirement(transaction, partition, manifest)
+  })
+  return { partition, from, to, outcome: 'dropped', rows: manifest.rows, manifest: manifestPath }
+}

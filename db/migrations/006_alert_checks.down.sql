@@ -7,3 +7,4 @@ DROP FUNCTION hosts_keep_identity();
 DROP FUNCTION add_alert_triggers(REGCLASS);
 DROP FUNCTION alerts_check_resends() CASCADE;
 DROP FUNCTION alerts_check_hosts() CASCADE;
+DROP FUNCTION find_alert_partition(TIMESTAMPTZ);

@@ -3,6 +3,28 @@
 -- One check a statement instead of one a row. The errors are those of a foreign key and of a unique key, so that
 -- clients need not care.
 
+-- Both locks first, as in 005, and for the same reason.
+DO $$
+DECLARE
+    v_tries_left INTEGER := 25;
+BEGIN
+    LOCK TABLE alerts IN SHARE ROW EXCLUSIVE MODE;
+    LOOP
+        BEGIN
+            LOCK TABLE hosts IN SHARE ROW EXCLUSIVE MODE NOWAIT;
+            EXIT;
+        EXCEPTION
+            WHEN lock_not_available THEN
+                v_tries_left := v_tries_left - 1;
+                IF v_tries_left = 0 THEN
+                    RAISE;
+                END IF;
+                PERFORM pg_sleep(0.02);
+        END;
+    END LOOP;
+END
+$$;
+
 CREATE FUNCTION alerts_check_hosts() RETURNS TRIGGER
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -39,6 +61,24 @@ BEGIN
     END IF;
     RETURN NULL;
 END
+$$;
+
+-- The partition that holds a moment, whatever its name; NULL when there is none.
+CREATE FUNCTION find_alert_partition(p_moment TIMESTAMPTZ) RETURNS REGCLASS
+LANGUAGE sql
+STABLE
+AS $$
+    SELECT partition.oid::regclass
+    FROM pg_inherits
+    JOIN pg_class AS partition
+        ON partition.oid = pg_inherits.inhrelid
+    CROSS JOIN LATERAL regexp_match(
+        pg_get_expr(partition.relpartbound, partition.oid),
+        'FROM \((MINVALUE|''[^'']*'')\) TO \((MAXVALUE|''[^'']*'')\)'
+    ) AS bounds
+    WHERE pg_inherits.inhparent = 'alerts'::regclass
+        AND (bounds[1] = 'MINVALUE' OR p_moment >= trim(bounds[1], '''')::timestamptz)
+        AND (bounds[2] = 'MAXVALUE' OR p_moment < trim(bounds[2], '''')::timestamptz)
 $$;
 
 -- An alert that is sent again after the edge of a month falls into another partition, whose unique index cannot see it.
@@ -242,6 +282,7 @@ BEGIN
     FOREACH v_function IN ARRAY ARRAY[
         'alerts_check_hosts()',
         'alerts_check_resends()',
+        'find_alert_partition(TIMESTAMPTZ)',
         'hosts_keep_alerts()',
         'add_alert_triggers(REGCLASS)'
     ]
@@ -250,6 +291,10 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- ISO dates and UTC, because bounds are read back as text.
+ALTER FUNCTION find_alert_partition(TIMESTAMPTZ) SET TimeZone = 'UTC';
+ALTER FUNCTION find_alert_partition(TIMESTAMPTZ) SET DateStyle = 'ISO';
 
 SELECT add_alert_triggers('alerts');
 

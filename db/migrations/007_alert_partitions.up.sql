@@ -1,23 +1,5 @@
 -- The months of alerts, for any client or scheduler: all of this can be called again and again, by any number at once.
 
--- The partition that holds a moment, whatever its name; NULL when there is none.
-CREATE FUNCTION find_alert_partition(p_moment TIMESTAMPTZ) RETURNS REGCLASS
-LANGUAGE sql
-STABLE
-AS $$
-    SELECT partition.oid::regclass
-    FROM pg_inherits
-    JOIN pg_class AS partition
-        ON partition.oid = pg_inherits.inhrelid
-    CROSS JOIN LATERAL regexp_match(
-        pg_get_expr(partition.relpartbound, partition.oid),
-        'FROM \((MINVALUE|''[^'']*'')\) TO \((MAXVALUE|''[^'']*'')\)'
-    ) AS bounds
-    WHERE pg_inherits.inhparent = 'alerts'::regclass
-        AND (bounds[1] = 'MINVALUE' OR p_moment >= trim(bounds[1], '''')::timestamptz)
-        AND (bounds[2] = 'MAXVALUE' OR p_moment < trim(bounds[2], '''')::timestamptz)
-$$;
-
 -- Whether a partition has what CREATE TABLE … PARTITION OF does not give it: the unique index and the triggers.
 CREATE FUNCTION alert_partition_is_complete(p_partition REGCLASS) RETURNS BOOLEAN
 LANGUAGE sql
@@ -123,7 +105,6 @@ DECLARE
     v_function TEXT;
 BEGIN
     FOREACH v_function IN ARRAY ARRAY[
-        'find_alert_partition(TIMESTAMPTZ)',
         'alert_partition_is_complete(REGCLASS)',
         'complete_alert_partition(REGCLASS)',
         'ensure_alert_partition(TIMESTAMPTZ)'

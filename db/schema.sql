@@ -58,7 +58,20 @@ CREATE TABLE audit_entries (
     event_hash character(64) NOT NULL,
     prev_hash character(64) NOT NULL DEFAULT repeat('0'::text, 64),
     payload jsonb NOT NULL DEFAULT '{}'::jsonb,
-    created_at timestamp with time zone NOT NULL DEFAULT now()
+    created_at timestamp with time zone NOT NULL DEFAULT now(),
+    hash_version smallint NOT NULL DEFAULT 0,
+    row_hash character(64)
+);
+
+CREATE TABLE audit_prunings (
+    pruning_id uuid NOT NULL DEFAULT gen_random_uuid(),
+    host_id uuid NOT NULL,
+    through_sequence bigint NOT NULL,
+    through_event_hash character(64) NOT NULL,
+    through_link_hash character(64) NOT NULL,
+    through_created_at timestamp with time zone NOT NULL,
+    manifest text NOT NULL,
+    pruned_at timestamp with time zone NOT NULL DEFAULT now()
 );
 
 CREATE TABLE hosts (
@@ -137,6 +150,15 @@ ALTER TABLE audit_entries
 
 ALTER TABLE audit_entries
     ADD CONSTRAINT fk_audit_host FOREIGN KEY (host_id) REFERENCES hosts(host_id);
+
+ALTER TABLE audit_prunings
+    ADD CONSTRAINT audit_prunings_host_fkey FOREIGN KEY (host_id) REFERENCES hosts(host_id);
+
+ALTER TABLE audit_prunings
+    ADD CONSTRAINT audit_prunings_once UNIQUE (host_id, through_sequence);
+
+ALTER TABLE audit_prunings
+    ADD CONSTRAINT audit_prunings_pkey PRIMARY KEY (pruning_id);
 
 ALTER TABLE hosts
     ADD CONSTRAINT hosts_hostname_unique UNIQUE (hostname);
@@ -398,6 +420,92 @@ BEGIN
                   TABLE = TG_TABLE_NAME,
                   CONSTRAINT = 'alerts_stored_once';
     END LOOP;
+    RETURN NULL;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION audit_entries_continue_chain()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    v_broken RECORD;
+BEGIN
+    SELECT
+        written.host_id,
+        written.sequence_num
+    INTO v_broken
+    FROM written_entries AS written
+    LEFT JOIN audit_entries AS previous
+        ON previous.host_id = written.host_id
+        AND previous.sequence_num = written.sequence_num - 1
+    LEFT JOIN audit_prunings AS pruned
+        ON pruned.host_id = written.host_id
+        AND pruned.through_sequence = written.sequence_num - 1
+    WHERE written.prev_hash IS DISTINCT FROM coalesce(
+            previous.event_hash,
+            pruned.through_event_hash,
+            CASE WHEN written.sequence_num = 1 THEN repeat('0', 64) END
+        )
+        OR EXISTS (
+            SELECT
+            FROM audit_prunings AS later
+            WHERE later.host_id = written.host_id
+                AND later.through_sequence >= written.sequence_num
+        )
+    LIMIT 1;
+
+    IF FOUND THEN
+        RAISE EXCEPTION 'audit_entries: entry % of host % does not continue the chain', v_broken.sequence_num, v_broken.host_id
+            USING ERRCODE = 'check_violation',
+                  SCHEMA = TG_TABLE_SCHEMA,
+                  TABLE = TG_TABLE_NAME,
+                  CONSTRAINT = 'audit_entries_continue_chain',
+                  HINT = 'its number must follow, and its prev_hash must be the event_hash of the entry before';
+    END IF;
+    RETURN NULL;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION audit_refuse_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    RAISE EXCEPTION '%: % is refused, the audit log is append-only', TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'restrict_violation',
+              SCHEMA = TG_TABLE_SCHEMA,
+              TABLE = TG_TABLE_NAME,
+              CONSTRAINT = 'audit_append_only';
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION audit_refuse_delete()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    IF EXISTS (
+        SELECT
+        FROM deleted_entries AS deleted
+        WHERE NOT EXISTS (
+            SELECT
+            FROM audit_prunings AS pruning
+            WHERE pruning.host_id = deleted.host_id
+                AND pruning.through_sequence >= deleted.sequence_num
+        )
+    ) THEN
+        RAISE EXCEPTION '%: DELETE is refused, the audit log is append-only', TG_TABLE_NAME
+            USING ERRCODE = 'restrict_violation',
+                  SCHEMA = TG_TABLE_SCHEMA,
+                  TABLE = TG_TABLE_NAME,
+                  CONSTRAINT = 'audit_append_only',
+                  HINT = 'a prefix that was exported leaves with: tripwire-storage audit prune';
+    END IF;
     RETURN NULL;
 END
 $function$;
@@ -673,6 +781,56 @@ AS $function$
     ORDER BY listed.range_from NULLS LAST, found.relname
 $function$;
 
+CREATE OR REPLACE FUNCTION lock_audit_chains(p_host_ids uuid[])
+ RETURNS TABLE(host_id uuid, sequence_num bigint, event_hash text, link_hash text, created_at timestamp with time zone, server_now timestamp with time zone)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+BEGIN
+    PERFORM pg_advisory_xact_lock(keys.key)
+    FROM (
+        SELECT DISTINCT hashtextextended(
+            'tripwire-storage audit ' || given.id,
+            'audit_entries'::regclass::bigint
+        ) AS key
+        FROM unnest(p_host_ids) AS given (id)
+        ORDER BY key
+    ) AS keys;
+
+    RETURN QUERY
+    SELECT
+        given.id,
+        coalesce(head.sequence_num, pruned.through_sequence, 0),
+        coalesce(head.event_hash, pruned.through_event_hash, repeat('0', 64))::text,
+        coalesce(head.link_hash, pruned.through_link_hash, repeat('0', 64))::text,
+        coalesce(head.created_at, pruned.through_created_at),
+        clock_timestamp()
+    FROM (SELECT DISTINCT id FROM unnest(p_host_ids) AS each (id)) AS given
+    LEFT JOIN LATERAL (
+        SELECT
+            entry.sequence_num,
+            entry.event_hash,
+            coalesce(entry.row_hash, entry.event_hash) AS link_hash,
+            entry.created_at
+        FROM audit_entries AS entry
+        WHERE entry.host_id = given.id
+        ORDER BY entry.sequence_num DESC
+        LIMIT 1
+    ) AS head
+        ON true
+    LEFT JOIN LATERAL (
+        SELECT pruning.*
+        FROM audit_prunings AS pruning
+        WHERE pruning.host_id = given.id
+        ORDER BY pruning.through_sequence DESC
+        LIMIT 1
+    ) AS pruned
+        ON true;
+END
+$function$;
+
 CREATE OR REPLACE FUNCTION make_alert_partition(p_moment timestamp with time zone)
  RETURNS text
  LANGUAGE plpgsql
@@ -782,6 +940,28 @@ CREATE TRIGGER alerts_check_resends
     REFERENCING NEW TABLE AS written_alerts
     FOR EACH STATEMENT
     EXECUTE FUNCTION alerts_check_resends();
+
+CREATE TRIGGER audit_entries_continue_chain
+    AFTER INSERT ON audit_entries
+    REFERENCING NEW TABLE AS written_entries
+    FOR EACH STATEMENT
+    EXECUTE FUNCTION audit_entries_continue_chain();
+
+CREATE TRIGGER audit_entries_refuse_delete
+    AFTER DELETE ON audit_entries
+    REFERENCING OLD TABLE AS deleted_entries
+    FOR EACH STATEMENT
+    EXECUTE FUNCTION audit_refuse_delete(); -- enabled: A
+
+CREATE TRIGGER audit_entries_refuse_update
+    BEFORE UPDATE OR TRUNCATE ON audit_entries
+    FOR EACH STATEMENT
+    EXECUTE FUNCTION audit_refuse_change(); -- enabled: A
+
+CREATE TRIGGER audit_prunings_refuse_change
+    BEFORE DELETE OR UPDATE OR TRUNCATE ON audit_prunings
+    FOR EACH STATEMENT
+    EXECUTE FUNCTION audit_refuse_change(); -- enabled: A
 
 CREATE TRIGGER hosts_keep_alerts
     AFTER DELETE ON hosts

@@ -3,6 +3,16 @@ export type { AlertCounts } from './alerts/alert-counters.ts'
 export { AlertsNotStoredError, type UnstoredAlert } from './alerts/alerts-not-stored.ts'
 export type { DeadLetteredAlert } from './alerts/durable-store.ts'
 export type { FlushStats } from './alerts/flush-statistics.ts'
+export { diagnose } from './doctor/diagnose.ts'
+export type { DiagnoseOptions } from './doctor/diagnose-options.ts'
+export {
+  CHECKS,
+  type Check,
+  type CheckName,
+  type CheckStatus,
+  type Diagnosis,
+  type Finding,
+} from './doctor/diagnosis.ts'
 export {
   DatabaseError,
   ERROR_CODES,

@@ -32,6 +32,7 @@ export const PARTS: Readonly<Record<string, PartRules>> = {
         'embedded',
         'files',
         'within',
+        'doctor',
         'pg',
       ],
       ...[...DOMAINS, ...LEAVES],
@@ -47,6 +48,7 @@ export const PARTS: Readonly<Record<string, PartRules>> = {
       'store-events',
       'store-options',
       'store-metrics',
+      'doctor',
       ...DOMAINS,
       ...LEAVES,
     ],
@@ -56,6 +58,8 @@ export const PARTS: Readonly<Record<string, PartRules>> = {
   store: {
     parts: ['store-events', 'store-options', 'store-metrics', 'spool', 'within', 'pg', ...DOMAINS, ...LEAVES],
   },
+  // What is wrong with a database, found without a store: it must work where none opens.
+  doctor: { parts: ['migrate', 'partitions', 'spool', 'pg', ...LEAVES], builtins: { 'node:path': 'any' } },
   // The rules of retention are those of `applyRetention`.
   'store-options': { parts: ['partitions', ...LEAVES], builtins: {} },
   // What a store tells and counts: types alone.

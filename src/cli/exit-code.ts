@@ -6,6 +6,8 @@ export const EXIT_CODE = {
   failed: 1,
   /** The command line cannot be understood, or a value in it is not acceptable. Nothing was done. */
   usage: 2,
+  /** The database was examined, and something should be seen to. */
+  findings: 3,
 } as const
 
 export type ExitCode = (typeof EXIT_CODE)[keyof typeof EXIT_CODE]
@@ -14,4 +16,5 @@ export const EXIT_CODE_HELP = `
 Exit codes:
   0  done
   1  failed, or not every line could be stored
-  2  wrong usage; nothing was done`
+  2  wrong usage; nothing was done
+  3  doctor found something`

@@ -5,6 +5,7 @@ import { auditCommand } from './audit.ts'
 import type { CommandContext } from './command-context.ts'
 import { deadLettersCommand } from './dead-letters.ts'
 import { demoCommand } from './demo.ts'
+import { doctorCommand } from './doctor.ts'
 import { EXIT_CODE_HELP } from './exit-code.ts'
 import { hostsCommand } from './hosts.ts'
 import { ingestCommand } from './ingest.ts'
@@ -36,6 +37,7 @@ export function buildProgram(context: CommandContext): Command {
     hostsCommand,
     rulesCommand,
     auditCommand,
+    doctorCommand,
     demoCommand,
   ]) {
     program.addCommand(inherit(build(context), program))

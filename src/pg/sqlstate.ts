@@ -9,6 +9,7 @@ export const SQLSTATE = {
   undefinedTable: '42P01',
   duplicateTable: '42P07',
   invalidObjectDefinition: '42P17',
+  objectNotInPrerequisiteState: '55000',
   lockNotAvailable: '55P03',
   queryCanceled: '57014',
   adminShutdown: '57P01',

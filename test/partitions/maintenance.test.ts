@@ -19,6 +19,9 @@ afterEach(async () => {
   await database.sql('DELETE FROM maintenance_tasks; DELETE FROM alert_partition_retirements')
 })
 
+/** For a condition on a busy machine. */
+const PATIENCE = { timeout: 20_000 }
+
 const months = (count: number) =>
   Array.from({ length: count }, (_, ahead) => partitionOf(monthFromNow(ahead)))
 const tasks = async () =>
@@ -63,7 +66,7 @@ describe('the maintenance of a store', () => {
     })
     await once(store, 'maintenanceFinished')
     for (const name of await partitionNames(database)) await database.sql(`DROP TABLE ${name}`)
-    await expect.poll(() => partitionNames(database), { timeout: 20_000 }).toEqual(months(1))
+    await expect.poll(() => partitionNames(database), PATIENCE).toEqual(months(1))
     await store.close()
   })
 
@@ -118,7 +121,7 @@ describe('the maintenance of a store', () => {
     await reader.query('SELECT FROM alerts')
     const store = await openStore(database, { retention: { keepMonths: 1 } })
     const run = store.runMaintenance().catch((error: unknown) => error)
-    await expect.poll(pendingDetachments, { timeout: 20_000 }).toEqual([partitionOf(monthFromNow(-3))])
+    await expect.poll(pendingDetachments, PATIENCE).toEqual([partitionOf(monthFromNow(-3))])
     await store.close()
     expect(await run).toMatchObject({ code: 'STORE_CLOSED' })
     await reader.query('ROLLBACK')
@@ -185,7 +188,7 @@ async function detachHalfWay(
   const cut = detacher
     .query(`ALTER TABLE alerts DETACH PARTITION ${name} CONCURRENTLY`)
     .catch(() => undefined)
-  await expect.poll(pendingDetachments, { timeout: 20_000 }).toEqual([name])
+  await expect.poll(pendingDetachments, PATIENCE).toEqual([name])
   await database.sql(`SELECT pg_terminate_backend(${rows[0]?.pid})`)
   await cut
   const count = await database.sql(`SELECT count(*)::int AS count FROM ${name}`)
@@ -239,7 +242,7 @@ describe('F25: two maintainers at once', () => {
           `SELECT FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
         )
         return locks.length
-      })
+      }, PATIENCE)
       .toBe(1)
     expect(await second.runMaintenance()).toMatchObject({ skipped: true, made: [], failures: [] })
     expect(second.stats().maintenance.lastRunAt).toBeNull()
@@ -263,7 +266,7 @@ describe('F25: two maintainers at once', () => {
       database.sql(
         `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
       )
-    await expect.poll(async () => (await lockHolders()).length).toBe(1)
+    await expect.poll(async () => (await lockHolders()).length, PATIENCE).toBe(1)
     await database.sql(`SELECT pg_terminate_backend(${(await lockHolders())[0]?.['pid']})`)
     await holder.query('ROLLBACK')
     expect(await working).toMatchObject({ code: 'CONNECTION_FAILED' })

@@ -179,6 +179,18 @@ describe('F20: a month that cannot be retired', () => {
     ])
   })
 
+  it('because there is a DEFAULT partition is said with what helps, and stays attached', async () => {
+    await make(-3)
+    await database.sql('CREATE TABLE alerts_9 PARTITION OF alerts DEFAULT')
+    const report = await store.applyRetention({ keepMonths: 1, archiveDir })
+    expect(report.failures).toMatchObject([
+      { action: 'retire', error: { sqlState: '55000', hint: expect.stringContaining('DEFAULT partition') } },
+    ])
+    expect(await partitionNames(database)).toEqual(['alerts_9', partitionOf(monthFromNow(-3))])
+    await database.sql('DROP TABLE alerts_9')
+    expect((await store.applyRetention({ keepMonths: 1, archiveDir })).retired).toHaveLength(1)
+  })
+
   it('because its archive cannot be written stays as a detached table', async () => {
     await make(-3)
     const report = await store.applyRetention({ keepMonths: 1, archiveDir: join(archiveDir, 'absent') })

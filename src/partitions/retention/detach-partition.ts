@@ -21,6 +21,7 @@ export async function detachPartition(db: Database, partition: string, signal: A
       .withSignal(AbortSignal.any([signal, timeout]))
       .runScript(`ALTER TABLE alerts DETACH PARTITION ${quoteIdentifier(partition)} CONCURRENTLY`)
   } catch (cause) {
+    if (isDefaultInTheWay(cause)) throw defaultInTheWay(partition, cause)
     if (!timeout.aborted || signal.aborted) throw cause
     throw new DatabaseError(
       'QUERY_FAILED',
@@ -32,4 +33,16 @@ export async function detachPartition(db: Database, partition: string, signal: A
       },
     )
   }
+}
+
+function isDefaultInTheWay(error: unknown): error is DatabaseError {
+  return error instanceof DatabaseError && error.sqlState === SQLSTATE.objectNotInPrerequisiteState
+}
+
+function defaultInTheWay(partition: string, cause: DatabaseError): DatabaseError {
+  return new DatabaseError('QUERY_FAILED', `${partition} cannot be detached: ${cause.message}`, {
+    cause,
+    sqlState: cause.sqlState,
+    hint: 'a DEFAULT partition, or a detachment that is pending, is in the way; see: tripwire-storage doctor',
+  })
 }

@@ -75,35 +75,50 @@ export interface PlannedIndex {
   readonly index: IndexDefinition
 }
 
-const READ_FILLED_PARTITIONS = `
+/** From the catalogue alone: `pg_partition_tree` would lock every partition until the transaction ends. */
+const PARTITIONS = `
+  WITH RECURSIVE partitions AS (
+    SELECT
+      inhrelid AS id,
+      1 AS level
+    FROM pg_inherits
+    WHERE inhparent = 'alerts'::regclass
+    UNION ALL
+    SELECT
+      inhrelid,
+      level + 1
+    FROM pg_inherits
+    JOIN partitions
+      ON inhparent = id
+  )`
+
+const READ_FILLED_PARTITIONS = `${PARTITIONS}
   SELECT
     pg_class.oid::text AS id,
     nspname AS schema,
     relname AS table,
     level = 1 AS "isMonth"
-  FROM pg_partition_tree('alerts')
+  FROM partitions
   JOIN pg_class
-    ON pg_class.oid = relid
+    ON pg_class.oid = partitions.id
   JOIN pg_namespace
     ON pg_namespace.oid = relnamespace
-  WHERE isleaf
-    AND relkind = 'r'
+  WHERE relkind = 'r'
     AND pg_relation_size(pg_class.oid) > 0
   ORDER BY nspname, relname`
 
-const READ_PARTITION_INDEXES = `
+const READ_PARTITION_INDEXES = `${PARTITIONS}
   SELECT
     indrelid::text AS "partitionId",
     relname AS name,
     split_part(pg_get_indexdef(indexrelid), ' USING ', 2) AS definition,
     indisunique AS "isUnique",
     indisvalid AS "isValid"
-  FROM pg_partition_tree('alerts')
+  FROM partitions
   JOIN pg_index
-    ON indrelid = relid
+    ON indrelid = partitions.id
   JOIN pg_class
-    ON pg_class.oid = indexrelid
-  WHERE isleaf`
+    ON pg_class.oid = indexrelid`
 
 /** The indexes that partitions with rows lack, in the order in which they would be built. */
 export async function planAlertIndexes(db: QueryRunner): Promise<readonly PlannedIndex[]> {
@@ -120,11 +135,15 @@ export async function planAlertIndexes(db: QueryRunner): Promise<readonly Planne
 /**
  * Builds what migration 005 needs on partitions with rows, before it locks them: it takes these indexes over. Readers and
  * writers go on. A run that was cut is continued by the next.
+ * @param db not a transaction.
  * @returns the partitions that hold an alert twice: they have no unique index.
  */
-export async function buildAlertIndexes(db: QueryRunner): Promise<readonly FilledPartition[]> {
+export async function buildAlertIndexes(
+  db: QueryRunner,
+  planned: readonly PlannedIndex[],
+): Promise<readonly FilledPartition[]> {
   const withDuplicates: FilledPartition[] = []
-  for (const { partition, index } of await planAlertIndexes(db)) {
+  for (const { partition, index } of planned) {
     if ((await buildIndexConcurrently(db, index)) === 'duplicates') withDuplicates.push(partition)
   }
   return withDuplicates

@@ -56,7 +56,8 @@ export async function withMigrationLock<T>(
   lockTimeoutMs: number,
   work: (transaction: QueryRunner) => Promise<T>,
 ): Promise<T> {
-  const giveUpAt = performance.now() + lockTimeoutMs
+  let giveUpAt = performance.now() + lockTimeoutMs
+  let tablesGiveUpAt: number | undefined
   for (;;) {
     try {
       const done = await db.transaction(async transaction => {
@@ -68,8 +69,11 @@ export async function withMigrationLock<T>(
       if (done) return done.result
     } catch (error) {
       const pauseMs = SHORTEST_PAUSE_MS + Math.random() * (LONGEST_PAUSE_MS - SHORTEST_PAUSE_MS)
-      if (!isTableLockConflict(error) || performance.now() + pauseMs > giveUpAt) throw error
+      // Counted from the first conflict: building indexes, or waiting for another migration, may have taken hours before.
+      tablesGiveUpAt ??= performance.now() + lockTimeoutMs
+      if (!isTableLockConflict(error) || performance.now() + pauseMs > tablesGiveUpAt) throw error
       await sleep(pauseMs)
+      giveUpAt = performance.now() + lockTimeoutMs
       continue
     }
     const leftMs = giveUpAt - performance.now()

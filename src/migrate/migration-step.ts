@@ -1,7 +1,7 @@
 import { TripwireStorageError } from '../errors.ts'
 import type { Database, QueryRunner } from '../pg/database.ts'
 import { adoptTables } from './adopt-tables.ts'
-import { ALERT_KEYS, buildAlertIndexes } from './alert-indexes.ts'
+import { ALERT_KEYS, buildAlertIndexes, planAlertIndexes } from './alert-indexes.ts'
 import type { Migration } from './migration-files.ts'
 import { isTableLockConflict } from './migration-lock.ts'
 import { checkHistory, createVersionTable, readSchemaVersion, writeSchemaVersion } from './schema-version.ts'
@@ -65,11 +65,11 @@ export async function stepDown(
 }
 
 /**
- * The long part, beside the transaction: it holds the migration lock and no snapshot meanwhile, so CREATE INDEX CONCURRENTLY
- * does not wait for it.
+ * The long part, beside the transaction: it holds the migration lock, but no snapshot and no lock on a table, so CREATE INDEX
+ * CONCURRENTLY does not wait for it.
  */
 async function prepareAlertKeys(db: Database, transaction: QueryRunner): Promise<readonly string[]> {
-  const withDuplicates = await buildAlertIndexes(db)
+  const withDuplicates = await buildAlertIndexes(db, await planAlertIndexes(transaction))
   await transaction.query(TELL_MONTHS_WITH_DUPLICATES, [withDuplicates.map(({ id }) => id).join(',')])
   return withDuplicates.map(
     ({ table }) =>

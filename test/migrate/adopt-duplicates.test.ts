@@ -6,7 +6,7 @@ import { migrateDown, migrateUp } from '../../src/index.ts'
 import { MIGRATIONS_DIR } from '../../src/migrate/migration-files.ts'
 import { runCli } from '../cli/run-cli.ts'
 import { useTestDatabase } from '../support/test-database.ts'
-import { GO_TABLES, makeDatabase, RECORD_VERSION_4, readRows } from './databases-from-elsewhere.ts'
+import { GO_TABLES, makeDatabase, RECORD_VERSION_4, rememberRows } from './databases-from-elsewhere.ts'
 import { emptySchema, newestVersion } from './fixtures.ts'
 
 const database = useTestDatabase('empty')
@@ -45,13 +45,13 @@ const indexesOfMarch = () =>
 
 describe('a month that holds alerts twice', () => {
   it('keeps every row and stays without the unique index, and migrateUp says so', async () => {
-    const rows = await readRows(database)
+    const rows = await rememberRows(database)
     const applied = await migrateUp({ connectionString })
     expect(applied).toHaveLength((await newestVersion()) - 4)
     expect(applied.flatMap(each => each.warnings)).toEqual([
       expect.stringMatching(/^alerts_y2026m03 holds alerts twice.*partitions mend --remove-duplicates$/),
     ])
-    expect(await readRows(database)).toEqual(rows)
+    expect(await rows.now()).toEqual(rows.atFirst)
     expect(await completeMonths()).toEqual(ONE_INCOMPLETE)
     expect(await indexesOfMarch()).toEqual([])
   })
@@ -88,10 +88,10 @@ describe('a month that holds alerts twice', () => {
   })
 
   it('can go back', async () => {
-    const rows = await readRows(database)
+    const rows = await rememberRows(database)
     await migrateUp({ connectionString })
     await migrateDown({ connectionString, steps: (await newestVersion()) - 4 })
-    expect(await readRows(database)).toEqual(rows)
+    expect(await rows.now()).toEqual(rows.atFirst)
   })
 })
 
@@ -104,9 +104,9 @@ describe('a partition that is itself partitioned', () => {
       CREATE TABLE alerts_y2026m05_1 PARTITION OF alerts_y2026m05 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
       INSERT INTO alerts SELECT gen_random_uuid(), host_id, timestamp, tripwire_type, rule_name, event_detail, severity,
         TIMESTAMPTZ '2026-05-05 00:00:00+00' FROM alerts LIMIT 100`)
-    const rows = await readRows(database)
+    const rows = await rememberRows(database)
     await migrateUp({ connectionString })
-    expect(await readRows(database)).toEqual(rows)
+    expect(await rows.now()).toEqual(rows.atFirst)
     const indexes = await database.sql(
       `SELECT tablename, count(*)::int AS count, count(*) FILTER (WHERE indexdef LIKE 'CREATE UNIQUE%')::int AS unique
        FROM pg_indexes WHERE tablename LIKE 'alerts_y2026m05_%' GROUP BY 1 ORDER BY 1`,

@@ -10,7 +10,7 @@ import {
   GO_TABLES_WITH_ENTITY,
   makeDatabase,
   RECORD_VERSION_4,
-  readRows,
+  rememberRows,
 } from './databases-from-elsewhere.ts'
 import { describeSchema, emptySchema, newestVersion } from './fixtures.ts'
 
@@ -43,8 +43,8 @@ describe('a database of the Go version', () => {
     ],
   ])('%s gets our schema and keeps its rows', async (_, tables, extras, isAdopted) => {
     await makeDatabase(database, tables)
-    const rows = await readRows(database)
-    expect(rows.length).toBeGreaterThan(2000)
+    const rows = await rememberRows(database)
+    expect(rows.atFirst.length).toBeGreaterThan(2000)
 
     const applied = await migrateUp({ connectionString })
     const newest = await newestVersion()
@@ -53,7 +53,7 @@ describe('a database of the Go version', () => {
     expect(applied.filter(each => each.wasAdopted)).toHaveLength(isAdopted ? 4 : 0)
     expect(applied.flatMap(each => each.warnings)).toEqual([])
 
-    expect(await readRows(database)).toEqual(rows)
+    expect(await rows.now()).toEqual(rows.atFirst)
     expect(sorted(await describeSchema(database))).toEqual(await schemaWith(extras))
     expect(await migrationStatus({ connectionString })).toMatchObject({ version: newest, unrecorded: null })
     expect(await migrateUp({ connectionString })).toEqual([])
@@ -76,15 +76,15 @@ describe('a database of the Go version', () => {
 
   it('goes back to version 4 and up again with its rows', async () => {
     await makeDatabase(database, [...GO_TABLES, RECORD_VERSION_4])
-    const rows = await readRows(database)
+    const rows = await rememberRows(database)
     await migrateUp({ connectionString })
     await migrateDown({ connectionString, steps: (await newestVersion()) - 4 })
-    expect(await readRows(database)).toEqual(rows)
+    expect(await rows.now()).toEqual(rows.atFirst)
     expect(await describeSchema(database)).toContain(
       'constraint alerts alerts_pkey PRIMARY KEY (alert_id, received_at)',
     )
     await migrateUp({ connectionString })
-    expect(await readRows(database)).toEqual(rows)
+    expect(await rows.now()).toEqual(rows.atFirst)
     expect(sorted(await describeSchema(database))).toEqual(await schemaWith(GO_EXTRAS))
   })
 })

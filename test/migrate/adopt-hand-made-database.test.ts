@@ -8,7 +8,7 @@ import {
   HAND_MADE_EXTRAS,
   HAND_MADE_TABLES,
   makeDatabase,
-  readRows,
+  rememberRows,
 } from './databases-from-elsewhere.ts'
 import { describeSchema, emptySchema, newestVersion } from './fixtures.ts'
 
@@ -32,7 +32,7 @@ async function expectedSchema(): Promise<readonly string[]> {
 describe('a database that was made by hand', () => {
   it('is adopted under our names, with the rows as they were', async () => {
     await makeDatabase(database, HAND_MADE_TABLES)
-    const rows = await readRows(database)
+    const rows = await rememberRows(database)
     const applied = await migrateUp({ connectionString })
     expect(applied.map(({ version, name, wasAdopted }) => [version, name, wasAdopted]).slice(0, 5)).toEqual([
       [1, 'hosts', true],
@@ -42,7 +42,7 @@ describe('a database that was made by hand', () => {
       [5, 'alert_keys', false],
     ])
     expect(applied).toHaveLength(await newestVersion())
-    expect(await readRows(database)).toEqual(rows)
+    expect(await rows.now()).toEqual(rows.atFirst)
     expect(sorted(await describeSchema(database))).toEqual(await expectedSchema())
     await using store = await openStore(database)
     expect(await store.listHosts()).toHaveLength(3)
@@ -50,25 +50,25 @@ describe('a database that was made by hand', () => {
 
   it.each([1, 2, 3])('is adopted when it has the first %i tables, and gets the others', async count => {
     await makeDatabase(database, HAND_MADE_TABLES.slice(0, count))
-    const rows = await readRows(database, count)
+    const rows = await rememberRows(database, count)
     const applied = await migrateUp({ connectionString })
     expect(applied.filter(each => each.wasAdopted).map(each => each.version)).toEqual(
       [1, 2, 3].slice(0, count),
     )
     expect(applied).toHaveLength(await newestVersion())
-    expect(await readRows(database, count)).toEqual(rows)
+    expect(await rows.now()).toEqual(rows.atFirst)
     await (await Store.open({ connectionString })).close()
   })
 
   it('is adopted beside the steps that were asked for, and is whole after each', async () => {
     await makeDatabase(database, HAND_MADE_TABLES)
-    const rows = await readRows(database)
+    const rows = await rememberRows(database)
     const first = await migrateUp({ connectionString, steps: 1 })
     expect(first.map(each => each.version)).toEqual([1, 2, 3, 4, 5])
     expect(await migrationStatus({ connectionString })).toMatchObject({ version: 5, unrecorded: null })
     expect((await migrateUp({ connectionString, steps: 1 })).map(each => each.version)).toEqual([6])
     await migrateUp({ connectionString })
-    expect(await readRows(database)).toEqual(rows)
+    expect(await rows.now()).toEqual(rows.atFirst)
     expect(sorted(await describeSchema(database))).toEqual(await expectedSchema())
   })
 
@@ -79,10 +79,10 @@ describe('a database that was made by hand', () => {
     )
     await database.sql('CREATE TABLE hosts (something_else TEXT NOT NULL)')
     const other = { connectionString: `${connectionString}?options=-csearch_path%3Dother` }
-    const rows = await readRows(database, 4, 'other')
+    const rows = await rememberRows(database, 4, 'other')
     const applied = await migrateUp(other)
     expect(applied.filter(each => each.wasAdopted)).toHaveLength(4)
-    expect(await readRows(database, 4, 'other')).toEqual(rows)
+    expect(await rows.now()).toEqual(rows.atFirst)
     expect(await describeSchema(database)).toEqual(['column hosts.something_else text not null'])
     await (await Store.open(other)).close()
     await database.sql('DROP SCHEMA other CASCADE')
@@ -110,7 +110,7 @@ describe('before anything is done to a database that was made by hand', () => {
   it('the plan holds everything that migrateUp would do, and running it does it', async () => {
     await makeDatabase(database, HAND_MADE_TABLES)
     const before = await describeSchema(database)
-    const rows = await readRows(database)
+    const rows = await rememberRows(database)
     const plan = (await runCli(connectionString, ['migrate', 'up', '--dry-run'])).stdout
     expect(plan).toBe(await planMigrateUp({ connectionString }))
     expect(plan).toContain('-- takes over what stands there as: 1 hosts, 2 alerts, 3 rules, 4 audit')
@@ -124,7 +124,7 @@ describe('before anything is done to a database that was made by hand', () => {
     await database.sql(start)
     for (const statement of concurrent) await database.sql(statement)
     await database.sql(end)
-    expect(await readRows(database)).toEqual(rows)
+    expect(await rows.now()).toEqual(rows.atFirst)
     expect(sorted(await describeSchema(database))).toEqual(await expectedSchema())
     expect(await migrateUp({ connectionString })).toEqual([])
   })

@@ -212,18 +212,28 @@ export async function makeDatabase(database: TestDatabase, tables: readonly stri
   for (const [, sql] of ROWS.slice(0, tables.length)) await database.sql(sql)
 }
 
-/** Every row of the tables as text, with the table that it stands in. */
-export async function readRows(
+export interface RememberedRows {
+  /** Every row as text, with the table that it stands in. */
+  readonly atFirst: readonly string[]
+  /** The same columns now. Those that came since are left out. */
+  now(): Promise<readonly string[]>
+}
+
+export async function rememberRows(
   database: TestDatabase,
-  tables = 4,
+  tableCount = 4,
   schema = 'public',
-): Promise<readonly string[]> {
-  const rows: string[] = []
-  for (const [table] of ROWS.slice(0, tables)) {
-    const found = await database.sql(
-      `SELECT tableoid::regclass || ' ' || to_jsonb(t)::text || (t.*)::text AS row FROM ${schema}.${table} AS t ORDER BY 1`,
+): Promise<RememberedRows> {
+  const selects: string[] = []
+  for (const [table] of ROWS.slice(0, tableCount)) {
+    const name = `${schema}.${table}`
+    const [row] = await database.sql(
+      `SELECT string_agg(quote_ident(attname), ', ') AS columns FROM pg_attribute
+       WHERE attrelid = '${name}'::regclass AND attnum > 0 AND NOT attisdropped`,
     )
-    rows.push(...found.map(each => String(each['row'])))
+    selects.push(`SELECT tableoid::regclass || ' ' || ROW (${row?.['columns']})::text AS row FROM ${name}`)
   }
-  return rows
+  const now = async () =>
+    (await database.sql(`${selects.join(' UNION ALL ')} ORDER BY 1`)).map(row => String(row['row']))
+  return { atFirst: await now(), now }
 }

@@ -6,7 +6,13 @@ import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { migrateUp, migrationStatus } from '../../src/index.ts'
 import { waitForWaiters } from '../store/lock-alerts.ts'
 import { useTestDatabase } from '../support/test-database.ts'
-import { GO_EXTRAS, GO_TABLES, makeDatabase, readRows } from './databases-from-elsewhere.ts'
+import {
+  GO_EXTRAS,
+  GO_TABLES,
+  makeDatabase,
+  type RememberedRows,
+  rememberRows,
+} from './databases-from-elsewhere.ts'
 import { describeSchema, emptySchema, newestVersion } from './fixtures.ts'
 
 const database = useTestDatabase('empty')
@@ -52,8 +58,8 @@ async function openTransaction(statement: string): Promise<pg.Client> {
   return client
 }
 
-async function expectAdopted(rows: readonly string[]): Promise<void> {
-  expect(await readRows(database)).toEqual(rows)
+async function expectAdopted(rows: RememberedRows): Promise<void> {
+  expect(await rows.now()).toEqual(rows.atFirst)
   expect([...(await describeSchema(database))].sort()).toEqual(
     [...(await describeSchema(fresh)), ...GO_EXTRAS].sort(),
   )
@@ -66,7 +72,7 @@ async function expectAdopted(rows: readonly string[]): Promise<void> {
 
 describe('F44: an adoption that is killed', () => {
   it('while it builds an index: its leftover is replaced by the next', async () => {
-    const rows = await readRows(database)
+    const rows = await rememberRows(database)
     const writer = await openTransaction(ADD_ALERT)
     await killWhen(() => waitForWaiters(database, 1))
     await endSessions()
@@ -78,7 +84,7 @@ describe('F44: an adoption that is killed', () => {
   })
 
   it('while its session goes on building: the next waits for it', async () => {
-    const rows = await readRows(database)
+    const rows = await rememberRows(database)
     const writer = await openTransaction(ADD_ALERT)
     await killWhen(() => waitForWaiters(database, 1))
     const migrating = migrateUp({ connectionString })
@@ -97,7 +103,7 @@ describe('F44: an adoption that is killed', () => {
   })
 
   it('while it waits for the lock of the table', async () => {
-    const rows = await readRows(database)
+    const rows = await rememberRows(database)
     const reader = await openTransaction('SELECT count(*) FROM alerts')
     await killWhen(async () => {
       await expect
@@ -117,7 +123,7 @@ describe('F44: an adoption that is killed', () => {
   })
 
   it('again and again at any moment', async () => {
-    const rows = await readRows(database)
+    const rows = await rememberRows(database)
     let kills = 0
     let isDone = false
     while (!isDone && kills < 40) {
@@ -148,7 +154,7 @@ describe('F44: an adoption that is killed', () => {
 
 describe('F44: two adoptions at once', () => {
   it('record and apply each migration once', async () => {
-    const rows = await readRows(database)
+    const rows = await rememberRows(database)
     const answers = await Promise.all([migrateUp({ connectionString }), migrateUp({ connectionString })])
     const versions = answers.flat().map(each => each.version)
     expect(versions.sort((a, b) => a - b)).toEqual(

@@ -5,7 +5,7 @@ import { migrateUp, migrationStatus, planMigrateUp } from '../../src/index.ts'
 import { rejection } from '../store/fixtures.ts'
 import { waitForWaiters } from '../store/lock-alerts.ts'
 import { useTestDatabase } from '../support/test-database.ts'
-import { GO_TABLES, makeDatabase, RECORD_VERSION_4, readRows } from './databases-from-elsewhere.ts'
+import { GO_TABLES, makeDatabase, RECORD_VERSION_4, rememberRows } from './databases-from-elsewhere.ts'
 import { emptySchema, newestVersion } from './fixtures.ts'
 
 const database = useTestDatabase('empty')
@@ -215,10 +215,10 @@ describe('the indexes of months with rows', () => {
     const invalid = () =>
       database.sql(`SELECT indexrelid::regclass::text AS name FROM pg_index WHERE NOT indisvalid`)
     expect(await invalid()).toHaveLength(2)
-    const rows = await readRows(database)
+    const rows = await rememberRows(database)
     await migrateUp({ connectionString })
     expect(await invalid()).toEqual([])
-    expect(await readRows(database)).toEqual(rows)
+    expect(await rows.now()).toEqual(rows.atFirst)
     expect(await database.sql(`SELECT alert_partition_is_complete('alerts_y2026m03') AS complete`)).toEqual([
       { complete: true },
     ])

@@ -6,6 +6,7 @@ import { expect, onTestFinished } from 'vitest'
 import type { ArchiveRequest } from '../../src/partitions/archive/write-archive.ts'
 import { Database } from '../../src/pg/database.ts'
 import type { TestDatabase } from '../support/test-database.ts'
+import { startWireProxy, type WireProxy } from '../support/wire-proxy.ts'
 
 export const SCHEMA_VERSION = 10
 
@@ -19,6 +20,13 @@ export function openDatabase(through: { readonly connectionString: string }): Da
   })
   onTestFinished(() => db.close())
   return db
+}
+
+/** Between the database and what is opened later. Closed when the test ends. */
+export async function openProxy(through: { readonly connectionString: string }): Promise<WireProxy> {
+  const proxy = await startWireProxy({ target: through.connectionString })
+  onTestFinished(() => proxy.close())
+  return proxy
 }
 
 /** A folder of its own, which goes with the test. */
@@ -86,6 +94,34 @@ export async function detachedMonth(database: TestDatabase, count: number): Prom
   if (count > 0) await database.sql(fillMonth(month, count, await newHosts(database, 2)))
   await database.sql(`ALTER TABLE alerts DETACH PARTITION ${month.table}`)
   return month
+}
+
+/** One alert, in SQL's own words: `detail` is an expression. */
+export async function insertAlert(
+  database: TestDatabase,
+  table: string,
+  alert: {
+    readonly alertId: string
+    readonly hostId: string
+    readonly receivedAt: string
+    readonly ruleName?: string
+    readonly detail?: string
+  },
+): Promise<void> {
+  const { alertId, hostId, receivedAt, ruleName = 'etc-passwd', detail = 'NULL' } = alert
+  await database.sql(`
+    ALTER TABLE ${table} DISABLE TRIGGER USER;
+    INSERT INTO ${table} (alert_id, host_id, timestamp, tripwire_type, rule_name, event_detail, severity, received_at)
+    VALUES ('${alertId}', '${hostId}', '${receivedAt}', 'FILE', '${ruleName}', ${detail}, 'WARN', '${receivedAt}')`)
+}
+
+/** The same database, with settings of the session. */
+export function withSettings(
+  database: TestDatabase,
+  settings: Readonly<Record<string, string>>,
+): { readonly connectionString: string } {
+  const options = Object.entries(settings).map(([name, value]) => `-c${name}=${value}`)
+  return { connectionString: `${database.connectionString}?options=${encodeURIComponent(options.join(' '))}` }
 }
 
 /** Every column of every row, as PostgreSQL writes it as text and as it sends it in binary form. */

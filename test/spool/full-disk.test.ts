@@ -1,26 +1,12 @@
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { mountDisk, NO_MOUNT } from '../support/mount-disk.ts'
 import { alertNumbers, drain, errorOf, openSpool, range } from './support.ts'
-
-/** A file system of its own, which ends with the test; `undefined` where this process may not mount one. */
-function mountDisk(kib: number): string | undefined {
-  const folder = mkdtempSync(join(tmpdir(), 'tripwire-disk-'))
-  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${kib}k`, 'tripwire-test', folder])
-  onTestFinished(() => {
-    if (status === 0) spawnSync('umount', ['-l', folder])
-    rmSync(folder, { recursive: true, force: true })
-  })
-  return status === 0 ? folder : undefined
-}
-
-const NO_MOUNT = 'a tmpfs can be mounted only by root on Linux'
 
 describe('a spool on a full disk', () => {
   it('F07: refuses the batch as a whole, keeps the rest, and works again when there is space', context => {
-    const disk = mountDisk(6144)
+    const disk = mountDisk('size=6144k')
     if (disk === undefined) return context.skip(NO_MOUNT)
     const ballast = join(disk, 'ballast')
     writeFileSync(ballast, Buffer.alloc(3 * 1024 * 1024))
@@ -47,7 +33,7 @@ describe('a spool on a full disk', () => {
   })
 
   it('F07: opens on a disk without a free byte, and delivers what is there', context => {
-    const disk = mountDisk(6144)
+    const disk = mountDisk('size=6144k')
     if (disk === undefined) return context.skip(NO_MOUNT)
     const folder = join(disk, 'spool')
     const first = openSpool(folder)

@@ -32,7 +32,7 @@ export function readCodeBlocks(page: string, text: string): readonly CodeBlock[]
 const FRAGMENT_HEAD = [
   "import * as everything from 'tripwire-storage'",
   "import { startEmbeddedPostgres } from 'tripwire-storage/embedded'",
-  "import { AlertsNotStoredError, DatabaseError, ERROR_CODES, GENESIS_HASH, InvalidInputError, isRetryable, migrateDown, migrateUp, migrationStatus, NotFoundError, OverloadedError, planMigrateUp, RawJson, Store, TripwireStorageError } from 'tripwire-storage'",
+  "import { AlertsNotStoredError, DatabaseError, diagnose, ERROR_CODES, GENESIS_HASH, InvalidInputError, isRetryable, migrateDown, migrateUp, migrationStatus, NotFoundError, OverloadedError, planMigrateUp, RawJson, Store, TripwireStorageError } from 'tripwire-storage'",
   "import type { Alert, AlertPage, AlertQuery, AuditEntry, Host, HostInput, NewAlert, NewAuditEntry, NewTripwireRule, TripwireRule } from 'tripwire-storage'",
   'declare const store: Store, connectionString: string, hostId: string, ruleId: string, alert: NewAlert, alerts: readonly NewAlert[]',
   'export async function fragment(): Promise<unknown> {',

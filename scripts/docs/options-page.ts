@@ -19,6 +19,12 @@ const SOURCES: readonly OptionsSource[] = [
     interfaceName: 'MigrateOptions',
   },
   {
+    title: '`diagnose`',
+    path: 'src/doctor/diagnose-options.ts',
+    interfaceName: 'DiagnoseOptions',
+    nameList: 'NAMES',
+  },
+  {
     title: '`startEmbeddedPostgres`',
     path: 'src/embedded/options.ts',
     interfaceName: 'EmbeddedPostgresOptions',

@@ -1,7 +1,7 @@
 import type { QueryRunner } from '../pg/database.ts'
 import { integerFromRow, timestampFromRow } from '../pg/row-values.ts'
 import { type CheckOutcome, countedUpTo, type NewFinding } from './check-outcome.ts'
-import type { CheckContext } from './context.ts'
+import { type CheckContext, USE_INDEXES } from './context.ts'
 
 const MOST_COUNTED = 10_000
 const MOST_HOSTS = 10
@@ -52,6 +52,7 @@ export async function checkDeadLetters({ ask }: CheckContext): Promise<CheckOutc
 }
 
 async function readWaiting(transaction: QueryRunner): Promise<readonly Waiting[]> {
+  await transaction.runScript(USE_INDEXES)
   const { rows } = await transaction.query<WaitingRow>(READ_WAITING)
   return rows.map(row => ({
     reason: row.reason,

@@ -4,7 +4,7 @@ import type { QueryRunner } from '../pg/database.ts'
 import { quoteIdentifier } from '../pg/identifier.ts'
 import { integerFromRow, timestampFromRow } from '../pg/row-values.ts'
 import { type CheckOutcome, countedUpTo, type NewFinding } from './check-outcome.ts'
-import type { CheckContext } from './context.ts'
+import { type CheckContext, USE_INDEXES } from './context.ts'
 import { attachedMonths, coveredUntil, spanOf } from './coverage.ts'
 import { recordedMonthsAhead } from './maintenance-tasks.ts'
 import { monthStart } from './months.ts'
@@ -66,7 +66,7 @@ const FIND_FAR_ALERTS = `
   ORDER BY relname COLLATE "C"`
 
 async function findFarAlerts(transaction: QueryRunner): Promise<readonly FarAlerts[]> {
-  await transaction.runScript('SET LOCAL enable_seqscan = off')
+  await transaction.runScript(USE_INDEXES)
   const { rows } = await transaction.query<{ partition: string; count: string; newest: string }>(
     FIND_FAR_ALERTS,
   )

@@ -14,7 +14,11 @@ const BEGIN_READING = `
   SET LOCAL statement_timeout = ${STATEMENT_TIMEOUT_MS};
   SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`
 
-/** The statement of another session that a lock waits for has longer than the server's own limit. */
+/** For what has an order and a limit: without statistics, the planner may think that reading all of a table is cheaper. */
+export const USE_INDEXES = `
+  SET LOCAL enable_seqscan = off`
+
+/** For a server that does not answer any more: longer than its own limit. */
 export const CLIENT_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 5000
 
 export interface PartitionsNow {

@@ -26,8 +26,7 @@ export const CHECK_NAMES = Object.keys(CHECKS).filter((name): name is CheckName 
   Object.hasOwn(CHECKS, name),
 )
 
-export const CHECK_STATUSES = ['ok', 'finding', 'unchecked'] as const
-export type CheckStatus = (typeof CHECK_STATUSES)[number]
+export type CheckStatus = 'ok' | 'finding' | 'unchecked'
 
 export type Details = Readonly<Record<string, JsonValue>>
 

@@ -1,6 +1,8 @@
 /** Benchmarks, each beside a peer or the ceiling measured in the same run: `npm run bench -- ingest`. */
 import { INGEST_USAGE } from './ingest/options.ts'
 import { runIngestBench } from './ingest.ts'
+import { PARTITIONS_USAGE } from './partitions/options.ts'
+import { runPartitionsBench } from './partitions.ts'
 import { UsageError } from './support/usage-error.ts'
 
 interface Bench {
@@ -10,6 +12,7 @@ interface Bench {
 
 const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ['ingest', { usage: INGEST_USAGE, run: runIngestBench }],
+  ['partitions', { usage: PARTITIONS_USAGE, run: runPartitionsBench }],
 ])
 
 const [name = '', ...args] = process.argv.slice(2)

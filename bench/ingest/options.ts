@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { parseCount } from '../support/count-flag.ts'
 import { UsageError } from '../support/usage-error.ts'
 
 export const INGEST_USAGE = `npm run bench -- ingest [options]
@@ -52,11 +53,4 @@ function parseFlags(args: readonly string[]) {
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error))
   }
-}
-
-function parseCount(flag: string, text: string, least: number): number {
-  const count = /^\d+$/.test(text) ? Number(text) : Number.NaN
-  if (!Number.isSafeInteger(count) || count < least)
-    throw new UsageError(`${flag} needs a whole number from ${least}, not ${text}`)
-  return count
 }

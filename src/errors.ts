@@ -37,6 +37,14 @@ export const ERROR_CODES = {
   ARCHIVE_MISMATCH:
     'An archive is not what its manifest says, or not what the table holds. Nothing was dropped or restored.',
   MONTH_EXISTS: 'The month is in the database already, so its archive was not restored.',
+  AUDIT_DAMAGED:
+    'The audit log is damaged, so no checkpoint was signed over it. `findings` says where and how.',
+  AUDIT_KEY_UNUSABLE: 'A file holds no such key, or others can read the private key in it.',
+  AUDIT_CHECKPOINT_INVALID:
+    'A checkpoint is malformed, bears a signature that its key did not make, or its heads are not those that were signed.',
+  AUDIT_CHECKPOINT_UNVERIFIED:
+    'A checkpoint was signed by none of the keys that were given, so nothing can be told of it.',
+  AUDIT_FILE_FAILED: 'A checkpoint or a key cannot be read or written. `cause` says why.',
   EMBEDDED_NOT_INSTALLED: 'The PostgreSQL binaries for this platform and version are not installed.',
   EMBEDDED_IN_USE: 'Another process runs the embedded PostgreSQL in this folder.',
   EMBEDDED_WRONG_VERSION: 'The folder holds the data of another major version of PostgreSQL.',

@@ -76,7 +76,7 @@ export const PARTS: Readonly<Record<string, PartRules>> = {
   rules: DOMAIN,
   partitions: DOMAIN,
   migrate: DOMAIN,
-  audit: { parts: ['pg', ...LEAVES] },
+  audit: { parts: ['files', 'pg', ...LEAVES] },
   pg: {
     parts: LEAVES,
     packages: { pg: Number.POSITIVE_INFINITY, 'pg-connection-string': Number.POSITIVE_INFINITY },
@@ -85,7 +85,7 @@ export const PARTS: Readonly<Record<string, PartRules>> = {
   embedded: { parts: ['files', ...LEAVES], packages: { pg: 1 } },
   // Alerts on the local disk while the database is away: it knows nothing of the database.
   spool: { parts: ['files', ...LEAVES] },
-  // Locks on folders: it knows nothing of what lies in them.
+  // Locks on folders, and new files in them: it knows nothing of what lies in them.
   files: { parts: [] },
   within: { parts: LEAVES, builtins: {} },
   sensors: { parts: LEAVES, builtins: { 'node:crypto': 'any' } },

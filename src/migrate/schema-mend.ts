@@ -12,6 +12,7 @@ export function mendMissing(expected: SchemaStatement): string {
   // A partitioned index that is made for the parent alone stays invalid until every partition has one.
   if (kind === 'index') return sql.replace(' ON ONLY ', ' ON ')
   if (kind === 'function') return sql + revokeFromPublic(expected)
+  if (kind === 'trigger') return [sql, ...enableTrigger(expected)].join('\n')
   return sql
 }
 
@@ -37,7 +38,7 @@ export function mendChanged(expected: SchemaStatement, found: SchemaStatement): 
         ? expected.sql
         : inTransaction(`DROP ROUTINE ${expected.name};`, mendMissing(expected))
     case 'trigger':
-      return inTransaction(`DROP TRIGGER ${expected.name} ON ${expected.table};`, expected.sql)
+      return mendTrigger(expected, found)
     case 'policy':
       return inTransaction(`DROP POLICY ${expected.name} ON ${expected.table};`, expected.sql)
     default:
@@ -69,6 +70,32 @@ function inTransaction(...statements: readonly string[]): string {
 /** Arguments and result: CREATE OR REPLACE cannot change them. */
 function signatureOf({ sql }: SchemaStatement): string {
   return sql.split('\n LANGUAGE ')[0] ?? ''
+}
+
+/** When a trigger fires, where that is not the default. */
+const FIRES = /; -- enabled: (\w)$/
+
+const FIRING_MODES: Readonly<Record<string, string>> = {
+  O: 'ENABLE TRIGGER',
+  A: 'ENABLE ALWAYS TRIGGER',
+  R: 'ENABLE REPLICA TRIGGER',
+  D: 'DISABLE TRIGGER',
+}
+
+function setFiringMode({ name, table }: SchemaStatement, mode: string): string {
+  return `ALTER TABLE ${table} ${FIRING_MODES[mode] ?? 'ENABLE TRIGGER'} ${name};`
+}
+
+/** What a trigger needs that was just made. */
+function enableTrigger(expected: SchemaStatement): readonly string[] {
+  const [, mode] = FIRES.exec(expected.sql) ?? []
+  return mode === undefined ? [] : [setFiringMode(expected, mode)]
+}
+
+function mendTrigger(expected: SchemaStatement, found: SchemaStatement): string {
+  const isSame = expected.sql.replace(FIRES, ';') === found.sql.replace(FIRES, ';')
+  if (isSame) return setFiringMode(expected, FIRES.exec(expected.sql)?.[1] ?? 'O')
+  return inTransaction(`DROP TRIGGER ${expected.name} ON ${expected.table};`, mendMissing(expected))
 }
 
 const NOT_VALID = / NOT VALID;/

@@ -119,8 +119,8 @@ const CHANGED_OBJECTS: readonly Change[] = [
   },
   {
     what: 'a foreign key that is switched off',
-    sql: 'ALTER TABLE audit_entries DISABLE TRIGGER ALL',
-    found: ['changed: constraint fk_audit_host on audit_entries'],
+    sql: 'ALTER TABLE tripwire_rules DISABLE TRIGGER ALL',
+    found: ['changed: constraint fk_rules_host on tripwire_rules'],
   },
   {
     what: 'an index',
@@ -148,6 +148,33 @@ const CHANGED_OBJECTS: readonly Change[] = [
     what: 'a trigger that is switched off',
     sql: 'ALTER TABLE alerts DISABLE TRIGGER alerts_check_resends',
     found: ['changed: trigger alerts_check_resends on alerts'],
+  },
+  {
+    what: 'everything that guards a table, switched off',
+    sql: 'ALTER TABLE audit_entries DISABLE TRIGGER ALL',
+    found: [
+      'changed: constraint fk_audit_host on audit_entries',
+      'changed: trigger audit_entries_continue_chain on audit_entries',
+      'changed: trigger audit_entries_refuse_delete on audit_entries',
+      'changed: trigger audit_entries_refuse_update on audit_entries',
+    ],
+  },
+  {
+    what: 'a trigger that does not fire for a replica any more',
+    sql: 'ALTER TABLE audit_entries ENABLE TRIGGER audit_entries_refuse_delete',
+    found: ['changed: trigger audit_entries_refuse_delete on audit_entries'],
+    differs: [
+      'EXECUTE FUNCTION audit_refuse_delete(); -- enabled: A',
+      'EXECUTE FUNCTION audit_refuse_delete();',
+    ],
+  },
+  {
+    what: 'what a trigger fires for',
+    sql: `DROP TRIGGER audit_entries_refuse_delete ON audit_entries;
+          CREATE TRIGGER audit_entries_refuse_delete
+            BEFORE DELETE ON audit_entries
+            FOR EACH ROW WHEN (false) EXECUTE FUNCTION audit_refuse_delete()`,
+    found: ['changed: trigger audit_entries_refuse_delete on audit_entries'],
   },
   {
     what: 'a label that an enum lacks',
@@ -187,6 +214,11 @@ const MISSING_OBJECTS: readonly Change[] = [
     what: 'a function that runs as its owner',
     sql: 'DROP FUNCTION list_alert_partitions',
     found: ['missing: function list_alert_partitions'],
+  },
+  {
+    what: 'a trigger that fires for replicas as well',
+    sql: 'DROP TRIGGER audit_entries_refuse_update ON audit_entries',
+    found: ['missing: trigger audit_entries_refuse_update on audit_entries'],
   },
   {
     what: 'a function and the triggers that call it',
@@ -267,7 +299,7 @@ SELECT 'x' $odd$;
       'the version table as golang-migrate makes it',
       `DROP TABLE schema_migrations;
        CREATE TABLE "schema_migrations" (version bigint not null primary key, dirty boolean not null);
-       INSERT INTO schema_migrations SELECT max(v), false FROM (VALUES (10)) AS versions (v)`,
+       INSERT INTO schema_migrations VALUES (${Number.MAX_SAFE_INTEGER}, false)`,
     ],
     [
       'the order of columns',
@@ -281,14 +313,18 @@ SELECT 'x' $odd$;
   })
 })
 
-it('a mended function that runs as its owner is not for everybody', async () => {
-  await database.sql('DROP FUNCTION ensure_alert_partitions')
+it('functions that run as their owner are kept from everybody, made by a migration or by a mend', async () => {
+  const ownersFunctions = `
+    SELECT oid::regprocedure::text AS name, has_function_privilege('public', oid, 'EXECUTE') AS everybody
+    FROM pg_proc
+    WHERE prosecdef AND prorettype <> 'trigger'::regtype AND pronamespace = 'public'::regnamespace
+    ORDER BY 1`
+  const made = await database.sql(ownersFunctions)
+  expect(made.length).toBeGreaterThan(2)
+  expect(made.filter(({ everybody }) => everybody)).toEqual([])
+  for (const { name } of made) await database.sql(`DROP FUNCTION ${name}`)
   for (const { mend } of await driftOf()) await database.sql(mend)
-  expect(
-    await database.sql(
-      `SELECT has_function_privilege('public', 'ensure_alert_partitions(integer)', 'EXECUTE') AS everybody`,
-    ),
-  ).toEqual([{ everybody: false }])
+  expect(await database.sql(ownersFunctions)).toEqual(made)
 })
 
 it('a label that nobody expects has no statement that removes it, and says so', async () => {

@@ -28,8 +28,8 @@ test.each([
   ['a switched-off trigger', 'ALTER TABLE hosts DISABLE TRIGGER ALL', 'ALTER TABLE hosts ENABLE TRIGGER ALL'],
   [
     'a switched-off foreign key',
-    'ALTER TABLE audit_entries DISABLE TRIGGER ALL',
-    'ALTER TABLE audit_entries ENABLE TRIGGER ALL',
+    'ALTER TABLE tripwire_rules DISABLE TRIGGER ALL',
+    'ALTER TABLE tripwire_rules ENABLE TRIGGER ALL',
   ],
   ['a storage option', 'ALTER TABLE hosts SET (fillfactor = 70)', 'ALTER TABLE hosts RESET (fillfactor)'],
   [

@@ -812,7 +812,11 @@ BEGIN
         SELECT
             entry.sequence_num,
             entry.event_hash,
-            coalesce(entry.row_hash, entry.event_hash) AS link_hash,
+            CASE
+                WHEN entry.hash_version = 0
+                    THEN encode(sha256(convert_to('tripwire-storage/audit-entry/v0' || chr(10) || entry.event_hash, 'UTF8')), 'hex')
+                ELSE coalesce(entry.row_hash, entry.event_hash)
+            END AS link_hash,
             entry.created_at
         FROM audit_entries AS entry
         WHERE entry.host_id = given.id

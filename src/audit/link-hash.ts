@@ -34,6 +34,11 @@ export function linkHash(fields: LinkFields): string {
   return hash('sha256', linkPreimage(fields), 'hex')
 }
 
+/** The link hash of an entry of version 0, which covers its event hash alone. */
+export function unprotectedLinkHash(eventHash: string): string {
+  return hash('sha256', `tripwire-storage/audit-entry/v0\n${eventHash}`, 'hex')
+}
+
 /** The bytes that are hashed; as a string where each of its characters is one byte. */
 export function linkPreimage(fields: LinkFields): string | Buffer {
   const { hostId, entryId, createdAt, prevHash, prevLink, givenEventHash } = fields

@@ -4,9 +4,13 @@ import { type Head, parseHead } from './head.ts'
 
 const FETCH_ROWS = 5000
 
-/** What stands for the link hash of an entry: its event hash where it has no other, or none that is protected. */
+/** docs/audit-chain.md, "The link hash" and "Version 0". */
 const LINK_HASH = `
-        CASE WHEN hash_version = 0 THEN event_hash ELSE coalesce(row_hash, event_hash) END::text`
+        CASE
+          WHEN hash_version = 0
+            THEN encode(sha256(convert_to('tripwire-storage/audit-entry/v0' || chr(10) || event_hash, 'UTF8')), 'hex')
+          ELSE coalesce(row_hash, event_hash)
+        END::text`
 
 /**
  * The newest entry of each chain, in the order of the hosts; where all entries were pruned, the last of those. The hosts are taken

@@ -121,7 +121,7 @@ async function readHeadsFile(path: string, { size }: Checkpoint): Promise<string
 
 async function readWhole(path: string, maxBytes: number): Promise<Buffer | undefined> {
   await using handle = await open(path, 'r')
-  return readAtMost(handle, maxBytes)
+  return await readAtMost(handle, maxBytes)
 }
 
 /**

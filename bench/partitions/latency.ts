@@ -1,35 +1,30 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Store } from '../../src/index.ts'
 import type { BenchDatabase } from '../support/bench-database.ts'
 import type { BenchServer } from '../support/bench-server.ts'
 import type { Output } from '../support/output.ts'
-import { median, quantile } from '../support/statistics.ts'
+import { mean, median, quantile } from '../support/statistics.ts'
 import { fixed, formatTable } from '../support/table.ts'
+import {
+  type Beside,
+  COPY_AND_GZIP,
+  OTHER_PROCESS,
+  SAME_PROCESS,
+  WITHOUT,
+  WITHOUT_AGAIN,
+  withArchiveFolder,
+} from './beside.ts'
 import { CRITICAL_PAGES, HOST_PAGES, INSERTS, paceInserts, paceQueries } from './calls.ts'
 import type { MonthRows } from './month-rows.ts'
 import type { PartitionsOptions } from './options.ts'
 import { type LoadReport, latencyMs, runPacedLoad } from './paced-load.ts'
-import {
-  COPY_AND_GZIP,
-  OTHER_PROCESS,
-  type Retention,
-  SAME_PROCESS,
-  withArchiveFolder,
-} from './retentions.ts'
 
 export const LIST_SIZE = 100
 /** Connections open, code is compiled, the first pages after the checkpoint are in the log. */
 const WARM_UP_MS = 3000
 
-/** What the load runs beside, in the order of a round. The load alone comes twice: the difference is that of the machine. */
-const ROUND: readonly (Retention | string)[] = [
-  COPY_AND_GZIP,
-  'without',
-  OTHER_PROCESS,
-  'without, again',
-  SAME_PROCESS,
-]
-const WITHOUT = 'without'
+/** What the load runs beside, in the order of a round. */
+const ROUND: readonly Beside[] = [COPY_AND_GZIP, WITHOUT, OTHER_PROCESS, WITHOUT_AGAIN, SAME_PROCESS]
+const ALONE: readonly Beside[] = [WITHOUT, WITHOUT_AGAIN]
 
 interface Phase {
   readonly seconds: number
@@ -51,7 +46,7 @@ export interface LatencyFigures {
   readonly p50Ms: number
   readonly p99Ms: number
   readonly maxMs: number
-  /** Of the p99 to that without a retention in the same round. */
+  /** Of the p99 to the mean of the two without a retention in the same round. */
   readonly timesWithout: Spread
   /** How long the retention took, or the load alone was measured. */
   readonly seconds: number
@@ -74,18 +69,14 @@ export async function measureLatency(
       phases[index]?.push(phase)
       const inserts = (phase.load.samples.get(INSERTS) ?? []).map(latencyMs)
       output.progress(
-        `round ${round} of ${options.rounds}: ${nameOf(beside)}: insert p99 ${quantile(inserts, 0.99).toFixed(1)} ms in ${phase.seconds.toFixed(1)} s`,
+        `round ${round} of ${options.rounds}: ${beside.name}: insert p99 ${quantile(inserts, 0.99).toFixed(1)} ms in ${phase.seconds.toFixed(1)} s`,
       )
     }
   }
-  const without = phases[ROUND.indexOf(WITHOUT)] ?? []
+  const alone = ALONE.map(beside => phases[ROUND.indexOf(beside)] ?? [])
   return [INSERTS, HOST_PAGES, CRITICAL_PAGES].flatMap(what =>
-    ROUND.map((beside, index) => summarise(what, nameOf(beside), phases[index] ?? [], without)),
+    ROUND.map((beside, index) => summarise(what, beside.name, phases[index] ?? [], alone)),
   )
-}
-
-function nameOf(beside: Retention | string): string {
-  return typeof beside === 'string' ? beside : beside.name
 }
 
 async function measurePhase(
@@ -93,7 +84,7 @@ async function measurePhase(
   database: BenchDatabase,
   monthRows: MonthRows,
   { months: count, listsPerSecond, seconds }: PartitionsOptions,
-  beside: Retention | string,
+  beside: Beside,
 ): Promise<Phase> {
   const { connectionString, hostIds } = database
   const months = await monthRows.prepare(count)
@@ -106,13 +97,12 @@ async function measurePhase(
   const load = await withArchiveFolder(server.folder, folder =>
     runPacedLoad(calls, WARM_UP_MS, async () => {
       const startedAt = performance.now()
-      if (typeof beside === 'string') await sleep(seconds * 1000)
-      else await beside.run({ store, connectionString, folder, months, rowsPerMonth: monthRows.rows })
+      await beside.run({ seconds, store, connectionString, folder, months, rowsPerMonth: monthRows.rows })
       tookMs = performance.now() - startedAt
     }),
   )
-  const left = typeof beside === 'string' || !beside.takesOut ? count + 1 : 1
-  await database.requireAlerts(left * monthRows.rows + store.stats().stored, nameOf(beside))
+  const left = beside.takesOut ? 1 : count + 1
+  await database.requireAlerts(left * monthRows.rows + store.stats().stored, beside.name)
   return { seconds: tookMs / 1000, load }
 }
 
@@ -120,14 +110,13 @@ function summarise(
   what: string,
   beside: string,
   phases: readonly Phase[],
-  without: readonly Phase[],
+  alone: readonly (readonly Phase[])[],
 ): LatencyFigures {
   const latencies = ({ load }: Phase) => (load.samples.get(what) ?? []).map(latencyMs)
   const p99 = (phase: Phase) => quantile(latencies(phase), 0.99)
-  const ratios = phases.map((phase, round) => {
-    const other = without[round]
-    return other ? p99(phase) / p99(other) : Number.NaN
-  })
+  const ratios = phases.map(
+    (phase, round) => p99(phase) / mean(alone.flatMap(rounds => rounds.slice(round, round + 1)).map(p99)),
+  )
   return {
     what,
     beside,

@@ -8,8 +8,8 @@ import { type Measurement, measure, rowsPerSecond } from '../support/measure.ts'
 import type { Output } from '../support/output.ts'
 import { median } from '../support/statistics.ts'
 import { fixed, formatTable, grouped } from '../support/table.ts'
+import { withArchiveFolder } from './beside.ts'
 import { KEEP_MONTHS, type Month, type MonthRows } from './month-rows.ts'
-import { withArchiveFolder } from './retentions.ts'
 
 const MEGABYTE = 1e6
 

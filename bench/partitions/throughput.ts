@@ -1,20 +1,26 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Store } from '../../src/index.ts'
 import { LIST_SIZE, PRODUCERS, runProducers } from '../ingest/engine-runs.ts'
 import { makeAlerts } from '../support/bench-alert.ts'
 import type { BenchDatabase } from '../support/bench-database.ts'
 import type { BenchServer } from '../support/bench-server.ts'
 import type { Output } from '../support/output.ts'
-import { median } from '../support/statistics.ts'
+import { mean, median } from '../support/statistics.ts'
 import { fixed, formatTable, grouped } from '../support/table.ts'
+import {
+  type Beside,
+  OTHER_PROCESS,
+  SAME_PROCESS,
+  WITHOUT,
+  WITHOUT_AGAIN,
+  withArchiveFolder,
+} from './beside.ts'
 import type { MonthRows } from './month-rows.ts'
 import type { PartitionsOptions } from './options.ts'
-import { OTHER_PROCESS, type Retention, SAME_PROCESS, withArchiveFolder } from './retentions.ts'
 
 /** At full speed a retention has little left of the machine: more would take too long. */
 const MONTHS = 1
-const WITHOUT = 'without'
-const ROUND: readonly (Retention | string)[] = [WITHOUT, OTHER_PROCESS, 'without, again', SAME_PROCESS]
+const ROUND: readonly Beside[] = [WITHOUT, OTHER_PROCESS, WITHOUT_AGAIN, SAME_PROCESS]
+const ALONE: readonly Beside[] = [WITHOUT, WITHOUT_AGAIN]
 
 interface Phase {
   readonly seconds: number
@@ -24,7 +30,7 @@ interface Phase {
 export interface ThroughputFigures {
   readonly beside: string
   readonly rowsPerSecond: { readonly median: number; readonly lowest: number; readonly highest: number }
-  /** Median of the shares within a round. */
+  /** Of the mean of the two without a retention in the same round; the median of the rounds. */
   readonly shareOfWithout: number
   /** How long the retention took, or the load alone was measured. */
   readonly seconds: number
@@ -44,23 +50,19 @@ export async function measureThroughput(
       const phase = await measurePhase(server, database, monthRows, beside, seconds)
       phases[index]?.push(phase)
       output.progress(
-        `round ${round} of ${rounds}: ${nameOf(beside)}: ${grouped(phase.rowsPerSecond)} rows/s in ${phase.seconds.toFixed(1)} s`,
+        `round ${round} of ${rounds}: ${beside.name}: ${grouped(phase.rowsPerSecond)} rows/s in ${phase.seconds.toFixed(1)} s`,
       )
     }
   }
-  const without = phases[ROUND.indexOf(WITHOUT)] ?? []
-  return ROUND.map((beside, index) => summarise(nameOf(beside), phases[index] ?? [], without))
-}
-
-function nameOf(beside: Retention | string): string {
-  return typeof beside === 'string' ? beside : beside.name
+  const alone = ALONE.map(beside => phases[ROUND.indexOf(beside)] ?? [])
+  return ROUND.map((beside, index) => summarise(beside.name, phases[index] ?? [], alone))
 }
 
 async function measurePhase(
   server: BenchServer,
   database: BenchDatabase,
   monthRows: MonthRows,
-  beside: Retention | string,
+  beside: Beside,
   seconds: number,
 ): Promise<Phase> {
   const { connectionString, hostIds } = database
@@ -72,10 +74,9 @@ async function measurePhase(
   const storedBefore = store.stats().stored
   let phase: Phase
   try {
-    const working = withArchiveFolder(server.folder, async folder => {
-      if (typeof beside === 'string') await sleep(seconds * 1000)
-      else await beside.run({ store, connectionString, folder, months, rowsPerMonth: monthRows.rows })
-    })
+    const working = withArchiveFolder(server.folder, folder =>
+      beside.run({ seconds, store, connectionString, folder, months, rowsPerMonth: monthRows.rows }),
+    )
     // Producers end before it only by an error.
     await Promise.race([working, producing.then(() => working)])
     const tookSeconds = (performance.now() - startedAt) / 1000
@@ -85,14 +86,20 @@ async function measurePhase(
     await Promise.allSettled([producing])
   }
   await producing
-  const left = typeof beside === 'string' || !beside.takesOut ? MONTHS + 1 : 1
-  await database.requireAlerts(left * monthRows.rows + store.stats().stored, nameOf(beside))
+  const left = beside.takesOut ? 1 : MONTHS + 1
+  await database.requireAlerts(left * monthRows.rows + store.stats().stored, beside.name)
   return phase
 }
 
-function summarise(beside: string, phases: readonly Phase[], without: readonly Phase[]): ThroughputFigures {
+function summarise(
+  beside: string,
+  phases: readonly Phase[],
+  alone: readonly (readonly Phase[])[],
+): ThroughputFigures {
   const rates = phases.map(({ rowsPerSecond }) => rowsPerSecond)
-  const shares = rates.map((rate, round) => rate / (without[round]?.rowsPerSecond ?? Number.NaN))
+  const shares = rates.map(
+    (rate, round) => rate / mean(alone.flatMap(rounds => rounds[round]?.rowsPerSecond ?? [])),
+  )
   return {
     beside,
     rowsPerSecond: { median: median(rates), lowest: Math.min(...rates), highest: Math.max(...rates) },

@@ -1,19 +1,22 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Store } from '../../src/index.ts'
 import { runScript } from './child-process.ts'
 import { KEEP_MONTHS, type Month } from './month-rows.ts'
 
 /** What runs beside the load. */
-export interface Retention {
+export interface Beside {
   readonly name: string
   /** Whether the months are gone afterwards. */
   readonly takesOut: boolean
   /** @throws when not every month was taken out with all its rows. */
-  run(work: RetentionWork): Promise<void>
+  run(work: Work): Promise<void>
 }
 
-export interface RetentionWork {
+export interface Work {
+  /** How long the load is measured alone. */
+  readonly seconds: number
   readonly store: Store
   readonly connectionString: string
   /** For the archives. It is empty. */
@@ -22,7 +25,15 @@ export interface RetentionWork {
   readonly rowsPerMonth: number
 }
 
-export const OTHER_PROCESS: Retention = {
+/** The load alone. Twice in a round: how much two runs of the same differ says what the other differences mean. */
+export const WITHOUT: Beside = {
+  name: 'without',
+  takesOut: false,
+  run: ({ seconds }) => sleep(seconds * 1000),
+}
+export const WITHOUT_AGAIN: Beside = { ...WITHOUT, name: 'without, again' }
+
+export const OTHER_PROCESS: Beside = {
   name: 'retention in another process',
   takesOut: true,
   run: async work => {
@@ -36,7 +47,7 @@ export const OTHER_PROCESS: Retention = {
   },
 }
 
-export const SAME_PROCESS: Retention = {
+export const SAME_PROCESS: Beside = {
   name: 'retention in the same process',
   takesOut: true,
   run: async work => {
@@ -47,7 +58,7 @@ export const SAME_PROCESS: Retention = {
 }
 
 /** The peer: what a script makes of COPY and gzip, at full speed. */
-export const COPY_AND_GZIP: Retention = {
+export const COPY_AND_GZIP: Beside = {
   name: 'COPY TO STDOUT | gzip, another process',
   takesOut: false,
   run: async ({ connectionString, folder, months }) => {
@@ -83,7 +94,7 @@ function parseRetired(line: string): Retired | undefined {
   }
 }
 
-function requireAll({ months, rowsPerMonth }: RetentionWork, retired: readonly Retired[]): void {
+function requireAll({ months, rowsPerMonth }: Work, retired: readonly Retired[]): void {
   const gone = retired.filter(({ outcome, rows }) => outcome === 'dropped' && rows === rowsPerMonth)
   if (gone.length === months.length) return
   throw new Error(`${gone.length} of ${months.length} months were taken out: ${JSON.stringify(retired)}`)

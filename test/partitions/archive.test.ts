@@ -151,25 +151,27 @@ describe('the lines of a table', () => {
     expect(digests.size).toBe(1)
   })
 
-  it('are in one order also where alerts stand twice', async () => {
-    const db = openDatabase(database)
-    const month = await detachedMonth(database, 0)
-    await database.sql(`DROP INDEX ${month.table}_stored_once`)
-    const [hostId, alertId] = [randomUUID(), randomUUID()]
-    const insert = (ruleName: string) =>
-      insertAlert(database, month.table, { alertId, hostId, ruleName, receivedAt: month.from })
-    const digests: unknown[] = []
-    for (const order of [
-      ['b', 'ä', 'Z', 'a'],
-      ['a', 'Z', 'b', 'ä'],
-    ]) {
-      await database.sql(`TRUNCATE ${month.table}`)
-      for (const ruleName of order) await insert(ruleName)
-      digests.push(await db.transaction(transaction => digestTable(transaction, month.table)))
-    }
-    expect(digests[0]).toMatchObject({ rows: 4 })
-    expect(digests[0]).toEqual(digests[1])
-  })
+  it.for(['C', 'und-x-icu'])(
+    'are in the order of their bytes where alerts stand twice, also with the collation %s',
+    async (collation, context) => {
+      const known = await database.sql(`SELECT FROM pg_collation WHERE collname = '${collation}'`)
+      if (known.length === 0) return context.skip(`this PostgreSQL has no collation ${collation}`)
+      const db = openDatabase(database)
+      const month = await detachedMonth(database, 0)
+      await database.sql(`
+        DROP INDEX ${month.table}_stored_once;
+        ALTER TABLE ${month.table} ALTER COLUMN rule_name TYPE text COLLATE "${collation}"`)
+      const [hostId, alertId] = [randomUUID(), randomUUID()]
+      for (const ruleName of ['b', 'ä', 'Z', 'a']) {
+        await insertAlert(database, month.table, { alertId, hostId, ruleName, receivedAt: month.from })
+      }
+      const lines = await db.transaction(async transaction => {
+        const read = await Array.fromAsync(readTableLines(transaction, month.table))
+        return Buffer.concat(read).toString().trimEnd().split('\n')
+      })
+      expect(lines.map(line => JSON.parse(line).ruleName)).toEqual(['Z', 'a', 'b', 'ä'])
+    },
+  )
 
   it('tell SQL NULL from JSON null', async () => {
     const db = openDatabase(database)
@@ -190,12 +192,12 @@ describe('the lines of a table', () => {
     await database.sql(`
       UPDATE ${month.table}
       SET event_detail = to_jsonb(repeat('☃', 1000000))
-      WHERE alert_id IN (SELECT alert_id FROM ${month.table} ORDER BY received_at OFFSET 700 LIMIT 12)`)
+      WHERE alert_id IN (SELECT alert_id FROM ${month.table} ORDER BY received_at OFFSET 700 LIMIT 4)`)
     const [image] = await database.sql(`
       SELECT sum(octet_length(event_detail::text))::int AS bytes
       FROM ${month.table}
       WHERE octet_length(event_detail::text) > 1000000`)
-    expect(image?.['bytes']).toBe(12 * 3_000_002)
+    expect(image?.['bytes']).toBe(4 * 3_000_002)
     let [lines, longest] = [0, 0]
     await db.transaction(async transaction => {
       await prepareTransaction(transaction, 'REPEATABLE READ')

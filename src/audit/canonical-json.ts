@@ -7,6 +7,8 @@ const CARRIAGE_RETURN = 0x0d
 const SPACE = 0x20
 const QUOTE = 0x22
 const COMMA = 0x2c
+const ZERO = 0x30
+const NINE = 0x39
 const COLON = 0x3a
 const OPEN_LIST = 0x5b
 const BACKSLASH = 0x5c
@@ -17,25 +19,25 @@ const CLOSE_OBJECT = 0x7d
 /** true, false, null, and the numbers of JSON in any notation. */
 const SCALAR = /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)$/
 
-interface Member {
-  /** Without quotes and escapes: what the members are ordered by. */
-  readonly name: string
-  /** Name and value in canonical form. */
-  text: string
-}
+/** What PostgreSQL writes no other way than we do, so that such strings need not be looked into. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: JSON has no control characters in strings
+const NEEDS_LOOK = /[\0-\x1f\\]/
+
+/** The most members that are ordered by insertion, which is quicker for few. */
+const FEW_MEMBERS = 16
 
 /** A list or an object whose end was not reached yet. */
 interface Container {
-  /** Absent: it is a list. */
-  readonly members: Member[] | undefined
-  /** The canonical elements of a list so far. */
-  elements: string
+  /** The names of an object's members, without quotes and escapes; absent: it is a list. */
+  readonly names: string[] | undefined
+  /** The canonical values so far. */
+  readonly values: string[]
 }
 
 /**
  * The canonical form of a JSON document, as PostgreSQL prints a `jsonb` value: members ordered by the UTF-16 code units of their
- * names, no white space, strings with the shortest escapes. The digits of numbers stay. In time that grows with the length
- * of the text, and at any depth.
+ * names, no white space, strings with the shortest escapes. The digits of numbers stay. At any depth, and but for the order of
+ * members in time that grows with the length of the text.
  * @throws TripwireStorageError MALFORMED_ROW when the text is not one JSON document.
  */
 export function canonicalJson(jsonbText: string): string {
@@ -45,130 +47,138 @@ export function canonicalJson(jsonbText: string): string {
 class Canonicalizer {
   readonly #text: string
   #at = 0
+  readonly #needsLook: boolean
   /** From the outermost to the innermost. PostgreSQL takes several thousand levels, more than the call stack may hold. */
   readonly #open: Container[] = []
 
   constructor(text: string) {
     this.#text = text
+    this.#needsLook = NEEDS_LOOK.test(text)
   }
 
   run(): string {
     for (;;) {
-      const value = this.#readUpToValue()
-      const document = this.#take(value)
-      if (document !== undefined) {
-        if (this.#at < this.#text.length) this.#refuse()
-        return document
-      }
+      const document = this.#hand(this.#readUpToValue())
+      if (document === undefined) continue
+      if (this.#at < this.#text.length) this.#refuse()
+      return document
     }
   }
 
   /** Opens containers until there is a whole value: a string, a scalar, or an empty container. */
   #readUpToValue(): string {
     for (;;) {
-      switch (this.#peek()) {
-        case OPEN_OBJECT:
-          this.#at++
-          if (this.#peek() === CLOSE_OBJECT) {
-            this.#at++
-            return '{}'
-          }
-          this.#openObject()
-          break
-        case OPEN_LIST:
-          this.#at++
-          if (this.#peek() === CLOSE_LIST) {
-            this.#at++
-            return '[]'
-          }
-          this.#open.push({ members: undefined, elements: '' })
-          break
-        case QUOTE:
-          return this.#readString()
-        default:
-          return this.#readScalar()
+      const unit = this.#peek()
+      if (unit === QUOTE) return this.#readString()
+      if (unit !== OPEN_OBJECT && unit !== OPEN_LIST) return this.#readScalar()
+      this.#at++
+      const isObject = unit === OPEN_OBJECT
+      if (this.#peek() === (isObject ? CLOSE_OBJECT : CLOSE_LIST)) {
+        this.#at++
+        return isObject ? '{}' : '[]'
       }
+      const container = { names: isObject ? [] : undefined, values: [] }
+      this.#open.push(container)
+      if (container.names) this.#readName(container.names)
     }
   }
 
   /** Hands a value to the container that it stands in, and closes those that end after it. The document, once it is whole. */
-  #take(value: string): string | undefined {
+  #hand(value: string): string | undefined {
     let whole = value
     for (;;) {
+      const unit = this.#peek()
       const container = this.#open.at(-1)
-      const next = this.#peek()
       if (container === undefined) return whole
-      const { members } = container
-      if (members === undefined) container.elements += container.elements === '' ? whole : `,${whole}`
-      else appendToLast(members, whole)
+      const { names, values } = container
+      values.push(whole)
       this.#at++
-      if (next === COMMA) {
-        if (members) this.#readName(members)
+      if (unit === COMMA) {
+        if (names) this.#readName(names)
         return undefined
       }
-      if (next !== (members ? CLOSE_OBJECT : CLOSE_LIST)) this.#refuse()
+      if (unit !== (names ? CLOSE_OBJECT : CLOSE_LIST)) this.#refuse()
       this.#open.pop()
-      whole = members ? joinMembers(members) : `[${container.elements}]`
+      whole = names ? this.#joinMembers(names, values) : joinElements(values)
     }
   }
 
-  #openObject(): void {
-    const members: Member[] = []
-    this.#open.push({ members, elements: '' })
-    this.#readName(members)
-  }
-
-  #readName(members: Member[]): void {
+  #readName(names: string[]): void {
     if (this.#peek() !== QUOTE) this.#refuse()
     const token = this.#readString()
     if (this.#peek() !== COLON) this.#refuse()
     this.#at++
-    const name = token.includes('\\') ? String(JSON.parse(token)) : token.slice(1, -1)
-    members.push({ name, text: `${token}:` })
+    names.push(this.#needsLook ? String(JSON.parse(token)) : token.slice(1, -1))
   }
 
   /** The string that begins here, in canonical form. */
   #readString(): string {
     const start = this.#at
     let end = this.#text.indexOf('"', start + 1)
-    while (end !== -1 && this.#isEscaped(end, start)) end = this.#text.indexOf('"', end + 1)
+    if (this.#needsLook) while (end !== -1 && this.#isEscaped(end)) end = this.#text.indexOf('"', end + 1)
     if (end === -1) this.#refuse()
-    this.#at = end + 1
     const token = this.#text.slice(start, end + 1)
-    // PostgreSQL writes the canonical escapes already; another writer of JSON need not.
-    return token.includes('\\') ? JSON.stringify(this.#parseString(token)) : token
+    if (this.#needsLook && NEEDS_LOOK.test(token)) return this.#rewriteString(token, end)
+    this.#at = end + 1
+    return token
   }
 
-  #isEscaped(quote: number, start: number): boolean {
-    let backslashes = 0
-    while (quote - backslashes - 1 > start && this.#text.charCodeAt(quote - backslashes - 1) === BACKSLASH)
-      backslashes++
-    return backslashes % 2 === 1
+  /** Whether a quote inside of a string is part of it: behind an odd number of backslashes. */
+  #isEscaped(quote: number): boolean {
+    let before = quote - 1
+    while (this.#text.charCodeAt(before) === BACKSLASH) before--
+    return (quote - before) % 2 === 0
   }
 
-  #parseString(token: string): unknown {
+  #rewriteString(token: string, end: number): string {
     try {
-      return JSON.parse(token)
+      const canonical = JSON.stringify(JSON.parse(token))
+      this.#at = end + 1
+      return canonical
     } catch (cause) {
       this.#refuse(cause)
     }
   }
 
   #readScalar(): string {
+    const text = this.#text
     const start = this.#at
-    while (this.#at < this.#text.length && !endsScalar(this.#text.charCodeAt(this.#at))) this.#at++
-    const token = this.#text.slice(start, this.#at)
-    if (!SCALAR.test(token)) this.#refuse()
+    let end = start
+    let isDigits = true
+    for (; end < text.length; end++) {
+      const unit = text.charCodeAt(end)
+      if (unit >= ZERO && unit <= NINE) continue
+      if (unit === COMMA || unit === CLOSE_OBJECT || unit === CLOSE_LIST || unit <= SPACE) break
+      isDigits = false
+    }
+    const token = text.slice(start, end)
+    const isPlain = isDigits && end > start && text.charCodeAt(start) !== ZERO
+    if (!isPlain && !SCALAR.test(token)) this.#refuse()
+    this.#at = end
     return token
+  }
+
+  #joinMembers(names: string[], values: string[]): string {
+    if (names.length <= FEW_MEMBERS) orderFewMembers(names, values)
+    else orderManyMembers(names, values)
+    let text = '{'
+    for (let index = 0; index < names.length; index++) {
+      const name = names[index] ?? ''
+      const token = this.#needsLook ? JSON.stringify(name) : `"${name}"`
+      text += `${index === 0 ? '' : ','}${token}:${values[index]}`
+    }
+    return `${text}}`
   }
 
   /** The next code unit that is not white space; NaN at the end. */
   #peek(): number {
-    for (;;) {
-      const unit = this.#text.charCodeAt(this.#at)
-      if (unit !== SPACE && unit !== LINE_FEED && unit !== TAB && unit !== CARRIAGE_RETURN) return unit
-      this.#at++
-    }
+    const text = this.#text
+    let at = this.#at
+    let unit = text.charCodeAt(at)
+    while (unit === SPACE || unit === LINE_FEED || unit === TAB || unit === CARRIAGE_RETURN)
+      unit = text.charCodeAt(++at)
+    this.#at = at
+    return unit
   }
 
   #refuse(cause?: unknown): never {
@@ -178,42 +188,35 @@ class Canonicalizer {
   }
 }
 
-function endsScalar(unit: number): boolean {
-  return (
-    unit === COMMA ||
-    unit === CLOSE_OBJECT ||
-    unit === CLOSE_LIST ||
-    unit === SPACE ||
-    unit === LINE_FEED ||
-    unit === TAB ||
-    unit === CARRIAGE_RETURN
-  )
-}
-
-function appendToLast(members: Member[], value: string): void {
-  const last = members.at(-1)
-  if (last) last.text += value
-}
-
-function joinMembers(members: Member[]): string {
-  if (!areOrdered(members)) members.sort(compareNames)
-  let text = ''
-  // Not by join, which would copy what is inside once a level.
-  for (const member of members) text += text === '' ? member.text : `,${member.text}`
-  return `{${text}}`
-}
-
-function areOrdered(members: readonly Member[]): boolean {
-  let previous: Member | undefined
-  for (const member of members) {
-    if (previous && previous.name > member.name) return false
-    previous = member
-  }
-  return true
+/** Not by `join`, which would copy what is inside once a level. */
+function joinElements(values: readonly string[]): string {
+  let text = '['
+  for (let index = 0; index < values.length; index++) text += `${index === 0 ? '' : ','}${values[index]}`
+  return `${text}]`
 }
 
 /** `<` on strings compares UTF-16 code units. */
-function compareNames(a: Member, b: Member): number {
-  if (a.name === b.name) return 0
-  return a.name < b.name ? -1 : 1
+function orderFewMembers(names: string[], values: string[]): void {
+  for (let index = 1; index < names.length; index++) {
+    const name = names[index] ?? ''
+    const value = values[index] ?? ''
+    let place = index
+    for (; place > 0; place--) {
+      const before = names[place - 1] ?? ''
+      if (before <= name) break
+      names[place] = before
+      values[place] = values[place - 1] ?? ''
+    }
+    names[place] = name
+    values[place] = value
+  }
+}
+
+function orderManyMembers(names: string[], values: string[]): void {
+  const members = names.map((name, index) => ({ name, value: values[index] ?? '' }))
+  members.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+  for (const [index, member] of members.entries()) {
+    names[index] = member.name
+    values[index] = member.value
+  }
 }

@@ -39,11 +39,24 @@ export function unprotectedLinkHash(eventHash: string): string {
   return hash('sha256', `tripwire-storage/audit-entry/v0\n${eventHash}`, 'hex')
 }
 
+/** The digest of a payload, as it stands in the preimage: 64 hexadecimal digits. */
+export function payloadDigest(payload: string): string {
+  return hash('sha256', canonicalJson(payload), 'hex')
+}
+
+/** The link hash of an entry of whose payload only the digest is known, as evidence shows later entries. */
+export function linkHashOfDigest(fields: Omit<LinkFields, 'payload'>, payloadHash: string): string {
+  return hash('sha256', preimageOf(fields, payloadHash), 'hex')
+}
+
 /** The bytes that are hashed; as a string where each of its characters is one byte. */
 export function linkPreimage(fields: LinkFields): string | Buffer {
+  return preimageOf(fields, payloadDigest(fields.payload))
+}
+
+function preimageOf(fields: Omit<LinkFields, 'payload'>, payloadHash: string): string | Buffer {
   const { hostId, entryId, createdAt, prevHash, prevLink, givenEventHash } = fields
   const sequenceNum = String(fields.sequenceNum)
-  const payloadHash = hash('sha256', canonicalJson(fields.payload), 'hex')
   const text =
     FIRST_LINE +
     prefixed(hostId) +
@@ -54,7 +67,8 @@ export function linkPreimage(fields: LinkFields): string | Buffer {
     prefixed(prevLink) +
     prefixed(givenEventHash) +
     prefixed(payloadHash)
-  if (isAscii(text)) return text
+  // ASCII throughout: a character is a byte, in the lengths as well.
+  if (Buffer.byteLength(text) === text.length) return text
   const values = [
     hostId,
     sequenceNum,
@@ -68,16 +82,12 @@ export function linkPreimage(fields: LinkFields): string | Buffer {
   return Buffer.concat([Buffer.from(FIRST_LINE), ...values.map(prefixedBytes)])
 }
 
-/** Marks a length that one ASCII character cannot tell: such a preimage is made of bytes. */
-const TOO_LONG = '\u0080'
+/** A length of up to 127 bytes is four ASCII characters; any other is marked, so that the preimage is made of bytes. */
+const ASCII_LENGTHS = Array.from({ length: 0x80 }, (_, length) => `\0\0\0${String.fromCharCode(length)}`)
+const NOT_ASCII = '\u0080'
 
 function prefixed(value: string): string {
-  const { length } = value
-  return length < 0x80 ? `\0\0\0${String.fromCharCode(length)}${value}` : TOO_LONG
-}
-
-function isAscii(text: string): boolean {
-  return /^[\0-\x7f]*$/.test(text)
+  return (ASCII_LENGTHS[value.length] ?? NOT_ASCII) + value
 }
 
 function prefixedBytes(value: string): Buffer {

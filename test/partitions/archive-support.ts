@@ -98,7 +98,7 @@ export async function detachedMonth(database: TestDatabase, count: number): Prom
 
 /** One alert, in SQL's own words: `detail` is an expression. */
 export async function insertAlert(
-  database: TestDatabase,
+  database: Pick<TestDatabase, 'sql'>,
   table: string,
   alert: {
     readonly alertId: string

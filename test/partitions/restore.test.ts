@@ -210,13 +210,17 @@ describe('MONTH_EXISTS is the answer', () => {
     ],
     ['another table has its name', ({ table }) => `CREATE TABLE ${table} (id INTEGER)`],
     ['a view has its name', ({ table }) => `CREATE VIEW ${table} AS SELECT 1`],
-  ])('when %s', async (_, make) => {
+  ])('when %s', async (name, make) => {
     const { db, month, archive, before } = await onlyArchive(20)
     await database.sql(make(month))
-    expect(await rejection(restorePartition(db, archive.manifestPath))).toMatchObject({
+    const filled: number[] = []
+    const restoring = restorePartition(db, archive.manifestPath, { onProgress: rows => filled.push(rows) })
+    expect(await rejection(restoring)).toMatchObject({
       code: 'MONTH_EXISTS',
       message: expect.stringContaining(`${month.table} is not restored: `),
     })
+    // By the day, it is known before anything is filled.
+    expect(filled).toEqual(name.startsWith('an hour') ? [20] : [])
     await database.sql('DROP TABLE IF EXISTS held')
     await database.sql(`DO $$ BEGIN
       DROP VIEW IF EXISTS ${month.table};

@@ -363,6 +363,11 @@ BEGIN
     INTO v_oldest, v_newest
     FROM written_alerts;
 
+    -- Only a partition without bounds takes such a moment, and it has no neighbour to look into.
+    IF NOT isfinite(v_oldest) OR NOT isfinite(v_newest) THEN
+        RETURN NULL;
+    END IF;
+
     v_month := date_trunc('month', v_newest, 'UTC');
     IF v_oldest - c_window >= v_month
         AND v_newest + c_window < v_month + INTERVAL '1 month'
@@ -524,7 +529,14 @@ BEGIN
         PERFORM add_alert_triggers(p_partition);
     END IF;
 
-    EXECUTE format('CREATE UNIQUE INDEX IF NOT EXISTS %I ON %s (alert_id, host_id)', v_name || '_stored_once', p_partition);
+    -- The name may be that of another table's index: one that was renamed after it was detached keeps the names of its indexes.
+    IF NOT alert_partition_is_complete(p_partition) THEN
+        EXECUTE format(
+            'CREATE UNIQUE INDEX %s ON %s (alert_id, host_id)',
+            CASE WHEN to_regclass(quote_ident(v_name || '_stored_once')) IS NULL THEN quote_ident(v_name || '_stored_once') END,
+            p_partition
+        );
+    END IF;
 EXCEPTION
     WHEN unique_violation THEN
         RAISE WARNING '% holds alerts twice, so it has no unique index and cannot refuse resends', p_partition;

@@ -104,6 +104,11 @@ BEGIN
     INTO v_oldest, v_newest
     FROM written_alerts;
 
+    -- Only a partition without bounds takes such a moment, and it has no neighbour to look into.
+    IF NOT isfinite(v_oldest) OR NOT isfinite(v_newest) THEN
+        RETURN NULL;
+    END IF;
+
     v_month := date_trunc('month', v_newest, 'UTC');
     IF v_oldest - c_window >= v_month
         AND v_newest + c_window < v_month + INTERVAL '1 month'

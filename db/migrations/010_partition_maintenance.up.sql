@@ -240,7 +240,14 @@ BEGIN
         PERFORM add_alert_triggers(p_partition);
     END IF;
 
-    EXECUTE format('CREATE UNIQUE INDEX IF NOT EXISTS %I ON %s (alert_id, host_id)', v_name || '_stored_once', p_partition);
+    -- The name may be that of another table's index: one that was renamed after it was detached keeps the names of its indexes.
+    IF NOT alert_partition_is_complete(p_partition) THEN
+        EXECUTE format(
+            'CREATE UNIQUE INDEX %s ON %s (alert_id, host_id)',
+            CASE WHEN to_regclass(quote_ident(v_name || '_stored_once')) IS NULL THEN quote_ident(v_name || '_stored_once') END,
+            p_partition
+        );
+    END IF;
 EXCEPTION
     WHEN unique_violation THEN
         RAISE WARNING '% holds alerts twice, so it has no unique index and cannot refuse resends', p_partition;

@@ -196,3 +196,32 @@ describe('duplicates in a month that was made by hand', () => {
     expect(await contentOf(database, NAME)).toMatchObject({ rows: 2 })
   })
 })
+
+describe('a month whose names are taken', () => {
+  it('gets its unique index under another name, when a renamed table kept the name of its own', async () => {
+    await store.insertAlerts(newAlerts(1, hostId, { receivedAt: '2022-05-05T00:00:00Z' }))
+    await database.sql(
+      `ALTER TABLE alerts DETACH PARTITION alerts_y2022m05; ALTER TABLE alerts_y2022m05 RENAME TO kept_2022_05`,
+    )
+    const alert = newAlert(hostId, { receivedAt: '2022-05-06T00:00:00Z' })
+    expect((await store.insertAlerts([alert, alert])).map(({ outcome }) => outcome)).toEqual([
+      'stored',
+      'duplicate',
+    ])
+    const made = (await store.listPartitions()).find(({ partition }) => partition === 'alerts_y2022m05')
+    expect(made).toMatchObject({ isComplete: true })
+    await database.sql('DROP TABLE kept_2022_05, alerts_y2022m05')
+  })
+})
+
+describe('a partition without bounds', () => {
+  it('takes an infinite moment from a client that writes one, and does not look through all time for it', async () => {
+    await database.sql('CREATE TABLE alerts_default PARTITION OF alerts DEFAULT')
+    await database.sql(
+      `INSERT INTO alerts (host_id, timestamp, tripwire_type, rule_name, severity, received_at)
+       VALUES ('${hostId}', now(), 'FILE', 'r', 'INFO', 'infinity'), ('${hostId}', now(), 'FILE', 'r', 'INFO', '-infinity')`,
+    )
+    expect(await database.sql('SELECT FROM alerts_default')).toHaveLength(2)
+    await database.sql('DROP TABLE alerts_default')
+  })
+})

@@ -1,7 +1,7 @@
 import { InvalidInputError } from './errors.ts'
 import { parseBoolean, parseInteger, parseObject, parseText } from './model/input.ts'
 import type { RetentionOptions } from './model/partition.ts'
-import { parseMonthsAhead } from './partitions/ensure-partitions.ts'
+import { DEFAULT_MONTHS_AHEAD, parseMonthsAhead } from './partitions/ensure-partitions.ts'
 import { parseRetention, type RetentionPolicy } from './partitions/retention/retention-policy.ts'
 
 export const DEFAULT_BATCH_SIZE = 100
@@ -14,6 +14,7 @@ export const DEFAULT_WRITE_TIMEOUT_MS = 30_000
 export const DEFAULT_RETRY_FOR_MS = 5000
 export const DEFAULT_SPOOL_MAX_BYTES = 1_073_741_824
 export const DEFAULT_DEDUPLICATE_ALL_MONTHS = false
+export { DEFAULT_MONTHS_AHEAD }
 export const DEFAULT_MAINTENANCE_INTERVAL_MS = 3_600_000
 export const DEFAULT_MAX_CONNECTIONS = 10
 export const DEFAULT_CONNECT_TIMEOUT_MS = 10_000

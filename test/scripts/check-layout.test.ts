@@ -5,7 +5,10 @@ import { PARTS } from '../../scripts/support/layout-rules.ts'
 
 const LEAVES = { 'src/errors.ts': 'export const E = 1\n', 'src/model/alert.ts': 'export const A = 1\n' }
 
-function problemsOf(files: Record<string, string>, longFiles?: Record<string, string>): readonly string[] {
+function problemsOf(
+  files: Record<string, string>,
+  longFiles: Record<string, string> = {},
+): readonly string[] {
   return findLayoutProblems(new Map(Object.entries({ ...LEAVES, ...files })), longFiles)
 }
 

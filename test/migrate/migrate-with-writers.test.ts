@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { migrateUp, migrationStatus, planMigrateUp } from '../../src/index.ts'
+import { waitForHeldUpBuild } from '../pg/index-progress.ts'
 import { rejection } from '../store/fixtures.ts'
-import { waitForWaiters } from '../store/lock-alerts.ts'
 import { useTestDatabase } from '../support/test-database.ts'
 import { GO_TABLES, makeDatabase, RECORD_VERSION_4, rememberRows } from './databases-from-elsewhere.ts'
 import { emptySchema, newestVersion } from './fixtures.ts'
@@ -145,7 +145,7 @@ describe('the indexes of months with rows', () => {
       `INSERT INTO alerts VALUES (gen_random_uuid(), '${HOST}', now(), 'FILE', 'r', NULL, 'INFO', '2026-02-20 00:00:00+00')`,
     )
     const migrating = migrateUp({ connectionString })
-    await waitForWaiters(database, 1)
+    await waitForHeldUpBuild(database)
     const [building] = await database.sql(
       `SELECT query FROM pg_stat_activity WHERE datname = '${database.name}' AND wait_event_type = 'Lock'`,
     )
@@ -205,7 +205,7 @@ describe('the indexes of months with rows', () => {
         `INSERT INTO alerts VALUES (gen_random_uuid(), '${HOST}', now(), 'FILE', 'r', NULL, 'INFO', '2026-03-20 00:00:00+00')`,
       )
       const building = rejection(database.sql(statement))
-      await waitForWaiters(database, 1)
+      await waitForHeldUpBuild(database)
       await database.sql(
         `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = '${database.name}' AND wait_event_type = 'Lock'`,
       )

@@ -6,8 +6,8 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest'
 import { buildIndexConcurrently } from '../../src/pg/build-index.ts'
 import { Database } from '../../src/pg/database.ts'
 import { rejection } from '../store/fixtures.ts'
-import { waitForWaiters } from '../store/lock-alerts.ts'
 import { useTestDatabase } from '../support/test-database.ts'
+import { waitForHeldUpBuild } from './index-progress.ts'
 
 const database = useTestDatabase('empty')
 const db = new Database({
@@ -120,7 +120,7 @@ describe('buildIndexConcurrently', () => {
     const child = spawn(process.execPath, [FIXTURE, database.connectionString, JSON.stringify(INDEX)])
     const exited = once(child, 'exit')
     try {
-      await waitForWaiters(database, 1)
+      await waitForHeldUpBuild(database)
     } finally {
       child.kill('SIGKILL')
       await exited
@@ -139,7 +139,7 @@ describe('buildIndexConcurrently', () => {
   it('waits for another session that builds the same, instead of dropping its work', async () => {
     const writer = await openWriter()
     const first = buildIndexConcurrently(db, INDEX)
-    await waitForWaiters(database, 1)
+    await waitForHeldUpBuild(database)
     const second = buildIndexConcurrently(db, INDEX)
     const third = buildIndexConcurrently(db, { ...INDEX, name: 'another' })
     await writer.query('COMMIT')
@@ -157,7 +157,7 @@ describe('buildIndexConcurrently', () => {
   it('lets writers go on while it waits', async () => {
     const writer = await openWriter()
     const building = buildIndexConcurrently(db, INDEX)
-    await waitForWaiters(database, 1)
+    await waitForHeldUpBuild(database)
     await fill('generate_series(2000, 2100) AS n', 'n, n')
     await writer.query('COMMIT')
     await writer.end()

@@ -25,6 +25,15 @@ export interface QueryRunner {
   runScript(sql: string): Promise<void>
 }
 
+/** Runs transactions, each on a connection of its own. */
+export interface TransactionRunner {
+  transaction<T>(
+    work: (transaction: QueryRunner) => Promise<T>,
+    signal?: AbortSignal,
+    begin?: string,
+  ): Promise<T>
+}
+
 export interface DatabaseOptions {
   readonly connectionString: string
   readonly maxConnections: number
@@ -43,7 +52,7 @@ export interface DatabaseOptions {
  * No session state is left on a connection: no SET, no advisory session lock, no named statement. So a pooler in
  * transaction mode may stand between.
  */
-export class Database implements QueryRunner {
+export class Database implements QueryRunner, TransactionRunner {
   readonly #pool: pg.Pool
   readonly #clients = new Set<pg.Client>()
   readonly #running = new Set<Promise<unknown>>()
@@ -116,21 +125,36 @@ export class Database implements QueryRunner {
 
   /**
    * Runs `work` in a transaction on one connection. Commits when it returns, rolls back when it throws.
-   * An error of COMMIT itself leaves the outcome unknown: CONNECTION_FAILED.
+   * An error of COMMIT itself leaves the outcome unknown: CONNECTION_FAILED. When the signal is aborted, the server is asked to
+   * cancel what runs, as `withSignal` does; `work` has to look at the signal all the same.
+   * @param begin how it begins: BEGIN, with the settings of this transaction after it.
    */
-  async transaction<T>(work: (transaction: QueryRunner) => Promise<T>): Promise<T> {
-    return this.#track(this.#runTransaction(work))
+  async transaction<T>(
+    work: (transaction: QueryRunner) => Promise<T>,
+    signal?: AbortSignal,
+    begin = 'BEGIN',
+  ): Promise<T> {
+    return this.#track(this.#runTransaction(work, signal, begin))
   }
 
-  async #runTransaction<T>(work: (transaction: QueryRunner) => Promise<T>): Promise<T> {
+  async #runTransaction<T>(
+    work: (transaction: QueryRunner) => Promise<T>,
+    signal: AbortSignal | undefined,
+    begin: string,
+  ): Promise<T> {
     const client = await this.#connect()
+    let cancelled: Promise<void> | undefined
+    const cancel = () => {
+      cancelled = sendCancelRequest(client)
+    }
+    signal?.addEventListener('abort', cancel)
     const transaction: QueryRunner = {
       query: (sql, values = []) => runQuery(client, sql, values),
       runScript: sql => runScript(client, sql),
     }
     let broken = false
     try {
-      await transaction.runScript('BEGIN')
+      await transaction.runScript(begin)
       const result = await work(transaction)
       await commit(client)
       return result
@@ -141,7 +165,9 @@ export class Database implements QueryRunner {
       )
       throw fromDriver(error)
     } finally {
-      client.release(broken)
+      signal?.removeEventListener('abort', cancel)
+      await cancelled
+      client.release(broken || cancelled !== undefined)
     }
   }
 

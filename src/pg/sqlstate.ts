@@ -20,9 +20,12 @@ export const SQLSTATE = {
 /** Classes of conditions, by the first two characters. */
 export const SQLSTATE_CLASS = {
   connectionException: '08',
+  featureNotSupported: '0A',
   dataException: '22',
   integrityConstraintViolation: '23',
   invalidAuthorization: '28',
   invalidCatalogName: '3D',
+  syntaxErrorOrAccessRuleViolation: '42',
   programLimitExceeded: '54',
+  internalError: 'XX',
 } as const

@@ -1,0 +1,98 @@
+import { DatabaseError, TripwireStorageError } from '../../errors.ts'
+import type { QueryRunner } from '../../pg/database.ts'
+import { timestampFromRow } from '../../pg/row-values.ts'
+import { SQLSTATE_CLASS } from '../../pg/sqlstate.ts'
+
+/**
+ * One snapshot for the whole verification: what is appended meanwhile is not looked at. A row that a policy would hide must be an
+ * error: it would be taken for missing, or its damage not be seen.
+ */
+const BEGIN_SNAPSHOT = `
+  SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+  SET LOCAL row_security = off`
+
+/** All entries take their time. transaction_timeout exists since PostgreSQL 17. */
+const LIFT_TIME_LIMITS = `
+  SELECT set_config(name, '0', true)
+  FROM pg_settings
+  WHERE name IN ('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')`
+
+/** Its first statement: it takes the snapshot. */
+const FIND_LOG = `
+  SELECT
+    pg_namespace.nspname || '.' || found.relname AS table,
+    found.relkind = 'r' AS is_table,
+    to_json(now() AT TIME ZONE 'UTC')::text AS read_at
+  FROM (VALUES ('audit_entries'), ('audit_prunings')) AS wanted (name)
+  LEFT JOIN pg_class AS found
+    ON found.oid = to_regclass(wanted.name)
+  LEFT JOIN pg_namespace
+    ON pg_namespace.oid = found.relnamespace
+  ORDER BY wanted.name`
+
+interface LogRow {
+  readonly table: string | null
+  readonly is_table: boolean | null
+  readonly read_at: string
+}
+
+/** What was looked at, and when. */
+export interface AuditSnapshot {
+  /** With its schema. */
+  readonly table: string
+  /** RFC 3339, UTC, by the clock of the server. */
+  readonly readAt: string
+}
+
+/** The log is not there, or not as it should be. */
+export class UnreadableLogError extends TripwireStorageError {
+  readonly expected: string
+  readonly found: string
+
+  constructor(expected: string, found: string) {
+    super('MALFORMED_ROW', `expected ${expected}, found ${found}`)
+    this.expected = expected
+    this.found = found
+  }
+}
+
+/**
+ * Prepares a transaction that reads the whole log; its first statements.
+ * @throws UnreadableLogError
+ */
+export async function beginSnapshot(transaction: QueryRunner): Promise<AuditSnapshot> {
+  await transaction.runScript(BEGIN_SNAPSHOT)
+  await transaction.runScript(LIFT_TIME_LIMITS)
+  const { rows } = await transaction.query<LogRow>(FIND_LOG)
+  for (const [index, name] of ['audit_entries', 'audit_prunings'].entries()) {
+    const row = rows[index]
+    if (!row?.table) throw new UnreadableLogError(`a table ${name}`, 'none')
+    if (!row.is_table) throw new UnreadableLogError(`a table ${name}`, `${row.table}, which is no table`)
+  }
+  return { table: rows[0]?.table ?? '', readAt: timestampFromRow(rows[0]?.read_at ?? '') }
+}
+
+/** What the server says of tables and rows that cannot be read. Anything else is about the moment, and the next try may succeed. */
+const UNREADABLE: ReadonlySet<string | undefined> = new Set([
+  SQLSTATE_CLASS.dataException,
+  SQLSTATE_CLASS.programLimitExceeded,
+  SQLSTATE_CLASS.featureNotSupported,
+  // Missing tables and columns, no right to read them, rows that a policy would hide.
+  SQLSTATE_CLASS.syntaxErrorOrAccessRuleViolation,
+  // Corrupt pages and indexes.
+  SQLSTATE_CLASS.internalError,
+])
+
+/** What cannot be read and why, if the error says that; `undefined` for any other error. */
+export function unreadable(
+  error: unknown,
+): { readonly expected: string; readonly found: string } | undefined {
+  if (error instanceof UnreadableLogError) return error
+  const isOfServer =
+    error instanceof DatabaseError &&
+    error.code === 'QUERY_FAILED' &&
+    UNREADABLE.has(error.sqlState?.slice(0, 2))
+  const isOfRow = error instanceof TripwireStorageError && error.code === 'MALFORMED_ROW'
+  if (!isOfServer && !isOfRow) return undefined
+  return { expected: 'tables that can be read', found: error.message }
+}

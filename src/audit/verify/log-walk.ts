@@ -1,0 +1,220 @@
+import type { Head } from '../checkpoint/head.ts'
+import { unprotectedLinkHash } from '../link-hash.ts'
+import { type AuditRow, isOfHost, parseAuditLine } from './audit-row.ts'
+import type { ChainFinding } from './chain-finding.ts'
+import { type ChainCounts, type ChainStart, ChainWalk, FROM_GENESIS } from './chain-walk.ts'
+import { compareHead, HeadTally } from './compare-head.ts'
+import { isUnprotected, storedPoint } from './entry-links.ts'
+import type { FindingList } from './finding-list.ts'
+import type { CheckPruning, PruningRow, Prunings } from './prunings.ts'
+
+export interface LogWalkOptions {
+  /** The heads of a checkpoint, in the order of their hosts; `undefined`: there is none to compare with. */
+  readonly heads: Iterable<Head> | undefined
+  /**
+   * Where the chains were verified up to. A chain then begins with the row of its head, which is not verified again; one
+   * without such a head begins at its genesis.
+   */
+  readonly afterHeads?: ReadonlyMap<string, Head>
+  readonly prunings: Prunings
+  /** Absent: the manifests of prunings cannot be verified. */
+  readonly checkPruning: CheckPruning | undefined
+  readonly findings: FindingList
+}
+
+interface OpenChain {
+  readonly hostId: string
+  readonly start: ChainStart
+  readonly head: Head | undefined
+  readonly walk: ChainWalk
+}
+
+/** Walks along the rows of all hosts, in the order of hosts and numbers, beside the heads of a checkpoint and the prunings. */
+export class LogWalk {
+  readonly #findings: FindingList
+  readonly #prunings: Prunings
+  readonly #checkPruning: CheckPruning | undefined
+  readonly #afterHeads: ReadonlyMap<string, Head> | undefined
+  readonly #heads: Iterator<Head> | undefined
+  readonly tally = new HeadTally()
+  readonly counts: ChainCounts = {
+    entries: 0,
+    recomputed: 0,
+    rowProtected: 0,
+    unprotected: 0,
+    unconfirmed: 0,
+  }
+  #nextHead: Head | undefined
+  #chain: OpenChain | undefined
+  #hosts = 0
+  #prunedChains = 0
+  #verifiedPrunings = 0
+
+  constructor({ heads, afterHeads, prunings, checkPruning, findings }: LogWalkOptions) {
+    this.#afterHeads = afterHeads
+    this.#findings = findings
+    this.#prunings = prunings
+    this.#checkPruning = checkPruning
+    this.#heads = heads?.[Symbol.iterator]()
+    this.#advanceHead()
+  }
+
+  /** Chains that have entries. */
+  get hosts(): number {
+    return this.#hosts
+  }
+
+  get prunedChains(): { readonly chains: number; readonly verified: number } {
+    return { chains: this.#prunedChains, verified: this.#verifiedPrunings }
+  }
+
+  /** Takes rows. The prunings must be read up to the host of the last one. */
+  add(lines: readonly string[]): void {
+    for (const line of lines) {
+      const chain = this.#chain
+      if (chain && isOfHost(line, chain.hostId)) {
+        chain.walk.add(parseAuditLine(line))
+      } else {
+        this.#endChain()
+        this.#beginChain(parseAuditLine(line))
+      }
+    }
+  }
+
+  /** Ends the walk: what was not met is missing. */
+  async finish(): Promise<void> {
+    this.#endChain()
+    while (!this.#prunings.isDone) {
+      await this.#prunings.readMore()
+      const { lastHost } = this.#prunings
+      if (lastHost !== undefined) this.#passChainsBefore(lastHost)
+    }
+    this.#passChainsBefore(undefined)
+  }
+
+  #beginChain(first: AuditRow): void {
+    const { hostId } = first
+    // Rows that have lost their host come last.
+    this.#passChainsBefore(hostId === '' ? undefined : hostId)
+    this.#hosts++
+    const start = this.#startOf(hostId)
+    const verified = this.#afterHeads?.get(hostId)
+    if (verified === undefined || verified.sequenceNum < start.sequenceNum) {
+      this.#openChain(hostId, start).walk.add(first)
+      return
+    }
+    const isVerified = first.sequenceNum === verified.sequenceNum
+    const { walk } = this.#openChain(hostId, isVerified ? startAfter(first) : startAfterMissing(verified))
+    if (!isVerified) walk.add(first)
+  }
+
+  #openChain(hostId: string, start: ChainStart): OpenChain {
+    const head = this.#nextHead?.hostId === hostId ? this.#nextHead : undefined
+    if (head) this.#advanceHead()
+    const walk = new ChainWalk(start, {
+      counts: this.counts,
+      watched: head?.sequenceNum,
+      onFinding: finding => this.#report(hostId, finding),
+    })
+    this.#chain = { hostId, start, head, walk }
+    return this.#chain
+  }
+
+  /** Chains without a row that the prunings or the checkpoint know. */
+  #passChainsBefore(hostId: string | undefined): void {
+    for (;;) {
+      const next = smallest(this.#prunings.nextHost, this.#nextHead?.hostId)
+      if (next === undefined || (hostId !== undefined && next >= hostId)) return
+      this.#openChain(next, this.#startOf(next))
+      this.#endChain()
+    }
+  }
+
+  #endChain(): void {
+    if (!this.#chain) return
+    const { hostId, start, head, walk } = this.#chain
+    this.#chain = undefined
+    const end = walk.finish()
+    if (end.lastUnprotected !== undefined) {
+      this.#report(hostId, {
+        kind: 'unprotected',
+        sequenceNum: String(end.lastUnprotected),
+        expected: 'hash_version 1',
+        found: `hash_version 0, up to entry ${end.lastUnprotected}`,
+      })
+    }
+    if (head) {
+      const { outcome, finding } = compareHead(head, start, end)
+      this.tally.add(outcome)
+      if (finding) this.#report(hostId, finding)
+      if (outcome === 'behind') return
+    } else {
+      this.tally.add('new')
+    }
+    if (start.sequenceNum > 0n && end.sequenceNum === start.sequenceNum)
+      this.#reportNothingAfterPruning(hostId, start)
+  }
+
+  /** The chain begins after the newest pruning, if there is one. */
+  #startOf(hostId: string): ChainStart {
+    const prunings = this.#prunings.nextHost === hostId ? this.#prunings.take(hostId) : []
+    const newest = prunings.at(-1)
+    if (!newest) return FROM_GENESIS
+    this.#prunedChains++
+    const areVerified = prunings.map(pruning => this.#checkPruningOf(pruning)).every(Boolean)
+    if (areVerified) this.#verifiedPrunings++
+    const { throughSequence, throughEventHash: eventHash, throughLinkHash: linkHash } = newest
+    return {
+      sequenceNum: throughSequence,
+      point: { eventHash, linkHash },
+      isProtected: linkHash !== unprotectedLinkHash(eventHash),
+    }
+  }
+
+  #checkPruningOf(pruning: PruningRow): boolean {
+    const sequenceNum = String(pruning.throughSequence)
+    const check = this.#checkPruning?.(pruning) ?? {
+      outcome: 'unverified',
+      expected: 'a public key to verify its manifest',
+      found: 'none',
+    }
+    if (check.outcome === 'verified') return true
+    const { expected, found } = check
+    const kind = check.outcome === 'altered' ? 'pruning-altered' : 'pruning-unverified'
+    this.#report(pruning.hostId, { kind, sequenceNum, expected, found })
+    return false
+  }
+
+  /** A pruning is itself an entry of the chain. */
+  #reportNothingAfterPruning(hostId: string, { sequenceNum }: ChainStart): void {
+    this.#report(hostId, {
+      kind: 'tail-missing',
+      sequenceNum: String(sequenceNum + 1n),
+      expected: 'the entry of the pruning',
+      found: 'no entry',
+    })
+  }
+
+  #advanceHead(): void {
+    const next = this.#heads?.next()
+    this.#nextHead = next === undefined || next.done ? undefined : next.value
+  }
+
+  #report(hostId: string, finding: ChainFinding): void {
+    this.#findings.add({ ...finding, hostId: hostId === '' ? null : hostId })
+  }
+}
+
+function startAfter(row: AuditRow): ChainStart {
+  return { sequenceNum: row.sequenceNum ?? 0n, point: storedPoint(row), isProtected: !isUnprotected(row) }
+}
+
+/** The row of the head is missing, and that is for whoever knows the head to say. */
+function startAfterMissing({ sequenceNum, linkHash }: Head): ChainStart {
+  return { sequenceNum, point: { eventHash: linkHash, linkHash }, isProtected: false }
+}
+
+function smallest(a: string | undefined, b: string | undefined): string | undefined {
+  if (a === undefined || b === undefined) return a ?? b
+  return a < b ? a : b
+}

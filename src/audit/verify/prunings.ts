@@ -1,0 +1,114 @@
+import type { QueryRunner } from '../../pg/database.ts'
+import { selectTimestamp, timestampFromRow } from '../../pg/row-values.ts'
+
+/** A row of `audit_prunings`: entries of a chain that were exported and deleted. */
+export interface PruningRow {
+  readonly hostId: string
+  /** The last entry that was deleted. */
+  readonly throughSequence: bigint
+  readonly throughEventHash: string
+  readonly throughLinkHash: string
+  /** RFC 3339, UTC, microseconds. */
+  readonly throughCreatedAt: string
+  /** The signed manifest. */
+  readonly manifest: string
+}
+
+/** Whether the signed manifest of a pruning tells what its row does. */
+export type PruningCheck =
+  | { readonly outcome: 'verified' }
+  /** The manifest is not what was signed, or is of another pruning, or the row tells something else. */
+  | { readonly outcome: 'altered'; readonly expected: string; readonly found: string }
+  /** It is signed by none of the trusted keys. */
+  | { readonly outcome: 'unverified'; readonly expected: string; readonly found: string }
+
+export type CheckPruning = (pruning: PruningRow) => PruningCheck
+
+const FETCH_ROWS = 64
+const CURSOR = 'audit_prunings_of_hosts'
+
+const DECLARE_PRUNINGS = `
+  DECLARE ${CURSOR} NO SCROLL CURSOR FOR
+  SELECT
+    host_id,
+    through_sequence,
+    through_event_hash::text,
+    through_link_hash::text,
+    ${selectTimestamp('through_created_at')},
+    manifest
+  FROM audit_prunings
+  WHERE $1::uuid IS NULL
+    OR host_id = $1::uuid
+  ORDER BY host_id, audit_prunings.through_sequence`
+
+interface Row {
+  readonly host_id: string
+  readonly through_sequence: string
+  readonly through_event_hash: string
+  readonly through_link_hash: string
+  readonly through_created_at: string
+  readonly manifest: string
+}
+
+/** The prunings of all hosts, or of one, read along with the entries: in the order of hosts and numbers. */
+export class Prunings {
+  readonly #transaction: QueryRunner
+  readonly #read: PruningRow[] = []
+  #isDone = false
+
+  private constructor(transaction: QueryRunner) {
+    this.#transaction = transaction
+  }
+
+  static async open(transaction: QueryRunner, hostId: string | null): Promise<Prunings> {
+    await transaction.query(DECLARE_PRUNINGS, [hostId])
+    return new Prunings(transaction)
+  }
+
+  /** Reads on until all prunings of hosts up to this one are there. */
+  async readUpTo(hostId: string): Promise<void> {
+    while (!this.#isDone) {
+      const last = this.lastHost
+      if (last !== undefined && last > hostId) return
+      await this.readMore()
+    }
+  }
+
+  async readMore(): Promise<void> {
+    const { rows } = await this.#transaction.query<Row>(`FETCH ${FETCH_ROWS} FROM ${CURSOR}`)
+    this.#read.push(...rows.map(pruningFromRow))
+    this.#isDone = rows.length < FETCH_ROWS
+  }
+
+  /** Whether all are read. */
+  get isDone(): boolean {
+    return this.#isDone
+  }
+
+  /** The last host of which some were read and not taken. There may be more of it. */
+  get lastHost(): string | undefined {
+    return this.#read.at(-1)?.hostId
+  }
+
+  /** The first host that has prunings which were not taken. */
+  get nextHost(): string | undefined {
+    return this.#read[0]?.hostId
+  }
+
+  /** Those of this host, which must be the next one that has any. */
+  take(hostId: string): readonly PruningRow[] {
+    const end = this.#read.findIndex(pruning => pruning.hostId !== hostId)
+    return this.#read.splice(0, end === -1 ? this.#read.length : end)
+  }
+}
+
+function pruningFromRow(row: Row): PruningRow {
+  return {
+    hostId: row.host_id,
+    throughSequence: BigInt(row.through_sequence),
+    throughEventHash: row.through_event_hash,
+    throughLinkHash: row.through_link_hash,
+    throughCreatedAt: timestampFromRow(row.through_created_at),
+    manifest: row.manifest,
+  }
+}

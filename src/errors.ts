@@ -15,7 +15,8 @@ export const ERROR_CODES = {
   ALREADY_EXISTS: 'A row with the same key exists already.',
   DUPLICATE_ALERTS:
     'A month that was made by hand holds alerts twice, so it cannot get the unique index that refuses resends.',
-  OVERLOADED: 'The alert buffer is full, so the alert was not taken. Try again after `retryAfterMs`.',
+  OVERLOADED:
+    'Too much waits for the database already, so the alert or the audit entry was not taken. Try again after `retryAfterMs`.',
   ALERTS_NOT_STORED: 'Alerts were taken but could not be stored. `alerts` holds them, so none is lost.',
   SPOOL_IN_USE: 'Another process or store has the spool folder.',
   SPOOL_FULL: 'The spool has reached its size limit, or the disk is full, so the alerts were not taken.',
@@ -37,6 +38,8 @@ export const ERROR_CODES = {
   ARCHIVE_MISMATCH:
     'An archive is not what its manifest says, or not what the table holds. Nothing was dropped or restored.',
   MONTH_EXISTS: 'The month is in the database already, so its archive was not restored.',
+  AUDIT_NOT_CONTINUED:
+    'An audit entry does not continue the chain of its host: a gap, a fork, or another previous hash. `expected` says what would.',
   AUDIT_DAMAGED:
     'The audit log is damaged, so no checkpoint was signed over it. `findings` says where and how.',
   AUDIT_KEY_UNUSABLE: 'A file holds no such key, or others can read the private key in it.',
@@ -44,7 +47,9 @@ export const ERROR_CODES = {
     'A checkpoint is malformed, bears a signature that its key did not make, or its heads are not those that were signed.',
   AUDIT_CHECKPOINT_UNVERIFIED:
     'A checkpoint was signed by none of the keys that were given, so nothing can be told of it.',
-  AUDIT_FILE_FAILED: 'A checkpoint or a key cannot be read or written. `cause` says why.',
+  AUDIT_NOT_PROVABLE:
+    'Audit entries were not protected when they were written, so no evidence can be made of them.',
+  AUDIT_FILE_FAILED: 'A checkpoint, a key or a bundle cannot be read or written. `cause` says why.',
   EMBEDDED_NOT_INSTALLED: 'The PostgreSQL binaries for this platform and version are not installed.',
   EMBEDDED_IN_USE: 'Another process runs the embedded PostgreSQL in this folder.',
   EMBEDDED_WRONG_VERSION: 'The folder holds the data of another major version of PostgreSQL.',
@@ -106,16 +111,45 @@ export class NotFoundError extends TripwireStorageError {
   }
 }
 
-/** The alert buffer is full. The alert was not taken; nothing was lost. */
+/** Too much waits for the database already. The alert or the audit entry was not taken; nothing was lost. */
 export class OverloadedError extends TripwireStorageError {
   /** How long to wait before the next try, in milliseconds. */
   readonly retryAfterMs: number
 
-  constructor(buffered: number, retryAfterMs: number) {
-    super('OVERLOADED', `${buffered} alerts wait for the database already`, {
-      hint: `try again in ${retryAfterMs} ms, or raise maxBufferedAlerts`,
+  constructor(buffered: number, retryAfterMs: number, what: 'alerts' | 'audit entries' = 'alerts') {
+    const orRaise = what === 'alerts' ? ', or raise maxBufferedAlerts' : ''
+    super('OVERLOADED', `${buffered} ${what} wait for the database already`, {
+      hint: `try again in ${retryAfterMs} ms${orRaise}`,
     })
     this.retryAfterMs = retryAfterMs
+  }
+}
+
+/** Where an entry stands in the audit chain of its host. */
+export interface AuditPlace {
+  readonly sequenceNum: number
+  readonly prevHash: string
+}
+
+/** An audit entry does not continue its chain: nothing was stored. */
+export class AuditNotContinuedError extends TripwireStorageError {
+  readonly hostId: string
+  /** What the next entry of the chain has to bring. */
+  readonly expected: AuditPlace
+  /** What was given. */
+  readonly found: AuditPlace
+
+  constructor(
+    hostId: string,
+    expected: AuditPlace,
+    found: AuditPlace,
+    message: string,
+    details: ErrorDetails = {},
+  ) {
+    super('AUDIT_NOT_CONTINUED', message, details)
+    this.hostId = hostId
+    this.expected = expected
+    this.found = found
   }
 }
 
@@ -171,7 +205,7 @@ const RETRYABLE_CODES: ReadonlySet<ErrorCode> = new Set([
 
 /**
  * Whether the same call may succeed when it is made again, unchanged.
- * After a lost connection the outcome of a write is unknown; writes of alerts carry ids and are safe to repeat.
+ * After a lost connection the outcome of a write is unknown; writes of alerts, and of audit entries with `entryIds`, are safe to repeat.
  */
 export function isRetryable(error: unknown): boolean {
   if (error instanceof OverloadedError) return true

@@ -14,6 +14,8 @@ export {
   type Finding,
 } from './doctor/diagnosis.ts'
 export {
+  AuditNotContinuedError,
+  type AuditPlace,
   DatabaseError,
   ERROR_CODES,
   type ErrorCode,
@@ -49,7 +51,14 @@ export {
   TRIPWIRE_TYPES,
   type TripwireType,
 } from './model/alert.ts'
-export { type AuditEntry, type AuditQuery, GENESIS_HASH, type NewAuditEntry } from './model/audit-entry.ts'
+export {
+  type AppendAuditOptions,
+  type AuditEntry,
+  type AuditQuery,
+  GENESIS_HASH,
+  type NewAuditEntry,
+  type TransactionClient,
+} from './model/audit-entry.ts'
 export type { DeadLetter, DeadLetterFilter, RedriveReport } from './model/dead-letter.ts'
 export { HOST_STATUSES, type Host, type HostInput, type HostStatus } from './model/host.ts'
 export type {

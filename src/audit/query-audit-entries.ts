@@ -8,10 +8,10 @@ import { AUDIT_ENTRY_COLUMNS, type AuditEntryRow, auditEntryFromRow } from './au
 const QUERY_AUDIT_ENTRIES = `
   SELECT ${AUDIT_ENTRY_COLUMNS}
   FROM audit_entries
-  WHERE host_id = $1
+  WHERE audit_entries.host_id = $1
     AND audit_entries.created_at >= coalesce($2::timestamptz, '-infinity')
     AND audit_entries.created_at < coalesce($3::timestamptz, 'infinity')
-  ORDER BY sequence_num`
+  ORDER BY audit_entries.sequence_num`
 
 /** The entries of a host within a span of time, in the order of the chain. */
 export async function queryAuditEntries(db: QueryRunner, query: unknown): Promise<readonly AuditEntry[]> {

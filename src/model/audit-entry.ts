@@ -17,6 +17,31 @@ export interface AuditEntry {
   readonly payload: RawJson
   /** RFC 3339, UTC, microseconds. */
   readonly createdAt: string
+  /** The hash over the whole row, where `eventHash` is the caller's own; otherwise `null`. */
+  readonly rowHash: string | null
+  /** Of docs/audit-chain.md, by which the row is protected; 0: it is not. */
+  readonly hashVersion: number
+}
+
+/** A connection of the caller inside a transaction, such as a client of `pg` after BEGIN. */
+export interface TransactionClient {
+  query(
+    text: string,
+    values: (string | null | (string | null)[])[],
+  ): Promise<{ readonly rows: readonly object[] }>
+}
+
+export interface AppendAuditOptions {
+  /**
+   * Appends in this transaction of the caller: what it rolls back was not appended. Other appends to the host wait until it ends.
+   * It should be READ COMMITTED. By default the store appends in a transaction of its own, which concurrent calls share.
+   */
+  readonly client?: TransactionClient | undefined
+  /**
+   * A UUID for each payload. A call with the same ids and payloads can be repeated any number of times, as after a lost connection:
+   * what is stored already comes back, and nothing is appended. Defaults to random ones.
+   */
+  readonly entryIds?: readonly string[] | undefined
 }
 
 /** An audit entry whose caller keeps the chain: it brings the sequence number and both hashes. */

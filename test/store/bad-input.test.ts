@@ -6,7 +6,7 @@ import { queryAuditEntries } from '../../src/audit/query-audit-entries.ts'
 import { getHost } from '../../src/hosts/read-hosts.ts'
 import { upsertHost } from '../../src/hosts/upsert-host.ts'
 import { InvalidInputError, type NewAlert, Store, type StoreOptions } from '../../src/index.ts'
-import type { QueryRunner } from '../../src/pg/database.ts'
+import type { QueryRunner, TransactionRunner } from '../../src/pg/database.ts'
 import { getRule, listRules } from '../../src/rules/read-rules.ts'
 import { createRule, deleteRule, updateRule } from '../../src/rules/write-rules.ts'
 import { useTestDatabase } from '../support/test-database.ts'
@@ -18,10 +18,12 @@ const HASH = 'a'.repeat(64)
 const NOWHERE = 'postgres://app@127.0.0.1:1/alerts'
 
 /** Stands in for a database that must not be reached. */
-const untouchable: QueryRunner = {
+const untouchable: QueryRunner & TransactionRunner = {
   query: () => Promise.reject(new Error('the statement reached the database')),
   runScript: () => Promise.reject(new Error('the script reached the database')),
+  transaction: () => Promise.reject(new Error('the transaction reached the database')),
 }
+const ONCE = { retryForMs: 1, signal: new AbortController().signal }
 
 type Case = readonly [field: string, value: unknown]
 const badTexts: readonly unknown[] = ['', 'a\0b', '\ud800', 'a\udc00', 7, null, undefined]
@@ -110,7 +112,11 @@ describe('an audit entry with a bad value is refused before anything reaches the
   })
   const entry = { hostId: ID, sequenceNum: 1, eventHash: HASH, prevHash: HASH, payload: {} }
   it.each(cases)('%s: %o', async (field, value) => {
-    await expectRefusal(insertAuditEntry(untouchable, { ...entry, [field]: value }), `entry.${field}`, value)
+    await expectRefusal(
+      insertAuditEntry(untouchable, { ...entry, [field]: value }, ONCE),
+      `entry.${field}`,
+      value,
+    )
   })
 })
 
@@ -150,7 +156,7 @@ describe('what is not even an object', () => {
   it.each([undefined, null, 'text', 7, []])('is refused: %o', async given => {
     await expectRefusal(upsertHost(untouchable, given), 'host', given)
     await expectRefusal(createRule(untouchable, given), 'rule', given)
-    await expectRefusal(insertAuditEntry(untouchable, given), 'entry', given)
+    await expectRefusal(insertAuditEntry(untouchable, given, ONCE), 'entry', given)
     await expectRefusal(queryAlerts(untouchable, given), 'query', given)
     await expectRefusal(Store.open(given as unknown as StoreOptions), 'options', given)
   })

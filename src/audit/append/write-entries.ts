@@ -1,0 +1,60 @@
+import { InvalidInputError } from '../../errors.ts'
+import type { AuditEntry } from '../../model/audit-entry.ts'
+import type { QueryRunner } from '../../pg/database.ts'
+import { LINK_HASH_VERSION } from '../link-hash.ts'
+
+/**
+ * The transaction must be the one that locked the chains. A client that commits each statement by itself holds no lock any more,
+ * and writes nothing.
+ */
+const INSERT_ENTRIES = `
+  WITH inserted AS (
+    INSERT INTO audit_entries (
+      entry_id, host_id, sequence_num, event_hash, prev_hash, payload, created_at, row_hash, hash_version
+    )
+    SELECT
+      given.entry_id,
+      given.host_id,
+      given.sequence_num,
+      given.event_hash,
+      given.prev_hash,
+      given.payload::jsonb,
+      given.created_at,
+      given.row_hash,
+      ${LINK_HASH_VERSION}
+    FROM unnest(
+      $1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[]
+    ) AS given (entry_id, host_id, sequence_num, event_hash, prev_hash, payload, created_at, row_hash)
+    WHERE pg_current_xact_id()::text = $9
+    RETURNING 1
+  )
+  SELECT count(*)::text AS inserted
+  FROM inserted`
+
+/**
+ * Writes entries that continue the chains that this transaction has locked.
+ * @throws InvalidInputError options.client, when it is another transaction by now.
+ */
+export async function writeEntries(
+  transaction: QueryRunner,
+  entries: readonly AuditEntry[],
+  transactionId: string,
+): Promise<void> {
+  if (entries.length === 0) return
+  const { rows } = await transaction.query<{ inserted: string }>(INSERT_ENTRIES, [
+    entries.map(entry => entry.entryId),
+    entries.map(entry => entry.hostId),
+    entries.map(entry => String(entry.sequenceNum)),
+    entries.map(entry => entry.eventHash),
+    entries.map(entry => entry.prevHash),
+    entries.map(entry => entry.payload.text),
+    entries.map(entry => entry.createdAt),
+    entries.map(entry => entry.rowHash),
+    transactionId,
+  ])
+  if (rows[0]?.inserted !== String(entries.length)) {
+    throw new InvalidInputError('options.client', undefined, 'a client inside a transaction', {
+      hint: 'send BEGIN on this very connection before, and COMMIT after it; a pool is no transaction',
+    })
+  }
+}

@@ -59,6 +59,19 @@ export {
   type NewAuditEntry,
   type TransactionClient,
 } from './model/audit-entry.ts'
+export {
+  AUDIT_FINDINGS,
+  AUDIT_NOT_CHECKED,
+  type AuditChecked,
+  type AuditCheckpointUsed,
+  type AuditFinding,
+  type AuditFindingKind,
+  type AuditNotChecked,
+  type AuditVerdict,
+  type AuditVerification,
+  type AuditVerificationProgress,
+  type VerifyAuditOptions,
+} from './model/audit-verification.ts'
 export type { DeadLetter, DeadLetterFilter, RedriveReport } from './model/dead-letter.ts'
 export { HOST_STATUSES, type Host, type HostInput, type HostStatus } from './model/host.ts'
 export type {

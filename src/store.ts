@@ -6,12 +6,14 @@ import { queryAlerts } from './alerts/query-alerts.ts'
 import { APPEND_CONNECTIONS } from './audit/append/group-commit.ts'
 import { AuditWriter } from './audit/audit-writer.ts'
 import { queryAuditEntries } from './audit/query-audit-entries.ts'
+import { verifyAuditChain } from './audit/verify/verify-audit-chain.ts'
 import { InvalidInputError, TripwireStorageError } from './errors.ts'
 import { getHost, listHosts } from './hosts/read-hosts.ts'
 import { upsertHost } from './hosts/upsert-host.ts'
 import { requireSchema } from './migrate/require-schema.ts'
 import type { AlertPage, AlertQuery, AlertReceipt, NewAlert } from './model/alert.ts'
 import type { AppendAuditOptions, AuditEntry, AuditQuery, NewAuditEntry } from './model/audit-entry.ts'
+import type { AuditVerification, VerifyAuditOptions } from './model/audit-verification.ts'
 import type { DeadLetter, DeadLetterFilter, RedriveReport } from './model/dead-letter.ts'
 import type { Host, HostInput } from './model/host.ts'
 import { parseBoolean, parseObject } from './model/input.ts'
@@ -282,6 +284,22 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
   async queryAuditEntries(query: AuditQuery): Promise<readonly AuditEntry[]> {
     this.#refuseWhenClosed()
     return queryAuditEntries(this.#db, query)
+  }
+
+  /**
+   * Verifies the audit chain of a host, or all chains, as they stand at one moment. Takes as long as reading them, and no more
+   * memory for more entries. Writers go on meanwhile.
+   *
+   * ```ts
+   * const { verdict, findings, notChecked } = await store.verifyAuditChain({ checkpoint: 'now.checkpoint', key: 'audit.pub' })
+   * ```
+   *
+   * Damage is not thrown: it stands in `findings`. What could not be read makes the verdict `cannot-tell`.
+   * @throws TripwireStorageError AUDIT_KEY_UNUSABLE. DatabaseError CONNECTION_FAILED. The reason of the signal.
+   */
+  async verifyAuditChain(options: VerifyAuditOptions = {}): Promise<AuditVerification> {
+    this.#refuseWhenClosed()
+    return verifyAuditChain(this.#maintenanceDb, options, { signal: this.#maintenance.signal })
   }
 
   /** Every partition of alerts, and the months that are on their way out. Oldest first. */

@@ -8,6 +8,8 @@ export const EXIT_CODE = {
   usage: 2,
   /** The database was examined, and something should be seen to. */
   findings: 3,
+  /** The audit log was verified, no damage was found, and not everything could be checked that was to be checked. */
+  cannotTell: 4,
 } as const
 
 export type ExitCode = (typeof EXIT_CODE)[keyof typeof EXIT_CODE]
@@ -17,4 +19,5 @@ Exit codes:
   0  done
   1  failed, or not every line could be stored
   2  wrong usage; nothing was done
-  3  doctor found something`
+  3  doctor or audit found something
+  4  audit found no damage, and could not check everything`

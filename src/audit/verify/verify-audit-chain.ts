@@ -11,11 +11,16 @@ import { readVerifyRequest, type VerifyRequest } from './verify-request.ts'
 
 const PROGRESS_INTERVAL_MS = 200
 
-/** Makes the check of prunings for those who trust this key. */
-export type PruningChecker = (key: NoteVerifier) => CheckPruning
+export interface VerifyContext {
+  /** Ends the verification beside the signal of the caller: the store is closing. */
+  readonly signal?: AbortSignal
+  /** Makes the check of prunings for those who trust this key. Without it they are not verified. */
+  readonly pruningChecker?: (key: NoteVerifier) => CheckPruning
+}
 
 interface Verification {
   readonly request: VerifyRequest
+  readonly signal: AbortSignal
   readonly checkPruning: CheckPruning | undefined
   readonly findings: FindingList
   snapshot: AuditSnapshot | undefined
@@ -29,12 +34,14 @@ interface Verification {
 export async function verifyAuditChain(
   db: Database,
   options: unknown,
-  pruningChecker?: PruningChecker,
+  { signal: closing, pruningChecker }: VerifyContext = {},
 ): Promise<AuditVerification> {
   const request = await readVerifyRequest(options)
-  const { signal, key, unusable } = request
+  const { key, unusable } = request
+  const signal = AbortSignal.any([request.signal, closing].flatMap(each => each ?? []))
   const verification: Verification = {
     request,
+    signal,
     checkPruning: key && pruningChecker?.(key),
     findings: new FindingList(request.maxFindings),
     snapshot: undefined,
@@ -42,12 +49,12 @@ export async function verifyAuditChain(
   }
   const { findings } = verification
   if (unusable) findings.addOfLog(unusable.kind, unusable.expected, unusable.found)
-  signal?.throwIfAborted()
+  signal.throwIfAborted()
   try {
     await db.transaction(transaction => verifySnapshot(transaction, verification), signal)
   } catch (error) {
     // The transaction takes the reason for an error of the connection.
-    signal?.throwIfAborted()
+    signal.throwIfAborted()
     const reason = unreadable(error)
     if (!reason) throw error
     findings.addOfLog('unreadable', reason.expected, reason.found)
@@ -56,8 +63,8 @@ export async function verifyAuditChain(
 }
 
 async function verifySnapshot(transaction: QueryRunner, verification: Verification): Promise<void> {
-  const { request, findings, checkPruning } = verification
-  const { hostId, checkpoint, signal, onProgress } = request
+  const { request, signal, findings, checkPruning } = verification
+  const { hostId, checkpoint, onProgress } = request
   verification.snapshot = await beginSnapshot(transaction)
   const prunings = await Prunings.open(transaction, hostId ?? null)
   const heads = checkpoint?.heads.filter(head => hostId === undefined || head.hostId === hostId)

@@ -98,7 +98,7 @@ describe('hosts and rules', () => {
 describe('audit list', () => {
   it('shows the entries of a host in the order of the chain', async () => {
     const hashes = ['0'.repeat(64), '1'.repeat(64), '2'.repeat(64)] as const
-    for (const sequenceNum of [2, 1]) {
+    for (const sequenceNum of [1, 2]) {
       await store.insertAuditEntry({
         hostId,
         sequenceNum,

@@ -98,7 +98,9 @@ describeUnless(pgbouncerMissing(), 'F43: a store through PgBouncer', () => {
     const eventHash = 'ab'.repeat(32)
     const payload = RawJson.fromText('{"n": 9007199254740993.10}')
     await store.insertAuditEntry({ hostId, sequenceNum: 1, prevHash: GENESIS_HASH, eventHash, payload })
-    expect(await store.queryAuditEntries({ hostId })).toMatchObject([{ sequenceNum: 1, eventHash }])
+    const [appended] = await store.appendAuditEntries(hostId, [payload])
+    expect(appended).toMatchObject({ sequenceNum: 2, prevHash: eventHash })
+    expect(await store.queryAuditEntries({ hostId })).toMatchObject([{ sequenceNum: 1, eventHash }, appended])
   })
 
   it('redrives its dead letters once their host is there, also when four ask at once', async () => {

@@ -67,6 +67,7 @@ describe('close', () => {
       () => store.updateRule(rule),
       () => store.deleteRule(hostId),
       () => store.insertAuditEntry(entry),
+      () => store.appendAuditEntries(hostId, [{}]),
       () => store.queryAuditEntries({ hostId }),
     ]
     for (const call of calls)

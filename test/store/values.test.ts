@@ -64,7 +64,7 @@ describe.each([
         hostId,
         sequenceNum: index + 1,
         eventHash: 'a'.repeat(64),
-        prevHash: GENESIS_HASH,
+        prevHash: index === 0 ? GENESIS_HASH : 'a'.repeat(64),
         payload: {},
         createdAt,
       })

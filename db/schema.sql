@@ -74,6 +74,11 @@ CREATE TABLE audit_prunings (
     pruned_at timestamp with time zone NOT NULL DEFAULT now()
 );
 
+CREATE TABLE duplicate_alert_partitions (
+    partition_name text NOT NULL,
+    found_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE hosts (
     host_id uuid NOT NULL DEFAULT gen_random_uuid(),
     hostname text NOT NULL,
@@ -159,6 +164,9 @@ ALTER TABLE audit_prunings
 
 ALTER TABLE audit_prunings
     ADD CONSTRAINT audit_prunings_pkey PRIMARY KEY (pruning_id);
+
+ALTER TABLE duplicate_alert_partitions
+    ADD CONSTRAINT duplicate_alert_partitions_pkey PRIMARY KEY (partition_name);
 
 ALTER TABLE hosts
     ADD CONSTRAINT hosts_hostname_unique UNIQUE (hostname);
@@ -357,6 +365,7 @@ DECLARE
     v_newest TIMESTAMPTZ;
     v_month  TIMESTAMPTZ;
     v_other  REGCLASS;
+    v_from   TIMESTAMPTZ;
     v_is_resent BOOLEAN;
 BEGIN
     SELECT min(received_at), max(received_at)
@@ -380,14 +389,21 @@ BEGIN
     IF v_newest < v_month + c_edge AND v_newest > clock_timestamp() - c_edge THEN
         v_other := find_alert_partition(v_month - INTERVAL '1 microsecond');
         IF v_other IS NOT NULL THEN
-            EXECUTE format('LOCK TABLE %s IN SHARE MODE', v_other);
+            BEGIN
+                EXECUTE format('LOCK TABLE %s IN SHARE MODE', v_other);
+            EXCEPTION
+                -- The partition belongs to another role. That must not stop the ingest; doctor says so.
+                WHEN insufficient_privilege THEN
+                    NULL;
+            END;
         END IF;
     END IF;
 
-    -- Partition by partition, and each through its unique index: OFFSET 0 keeps the planner, which knows nothing of a
-    -- young partition, from preferring an index that would read all alerts of a host.
-    FOR v_other IN
-        SELECT find_alert_partition(month AT TIME ZONE 'UTC')
+    -- Month by month, and each through its unique index: OFFSET 0 keeps the planner, which knows nothing of a young
+    -- partition, from preferring an index that would read all alerts of a host. By the parent and not by the partition's
+    -- name, which may belong to another role.
+    FOR v_from IN
+        SELECT month AT TIME ZONE 'UTC'
         FROM generate_series(
             date_trunc('month', (v_oldest - c_window) AT TIME ZONE 'UTC'),
             (v_newest + c_window) AT TIME ZONE 'UTC',
@@ -396,27 +412,25 @@ BEGIN
         WHERE month <> v_month AT TIME ZONE 'UTC'
             OR v_oldest < v_month
     LOOP
-        CONTINUE WHEN v_other IS NULL;
-        EXECUTE format(
-            'SELECT EXISTS (
-                SELECT
-                FROM written_alerts AS written
-                CROSS JOIN LATERAL (
-                    SELECT found.received_at
-                    FROM %s AS found
-                    WHERE found.alert_id = written.alert_id
-                        AND found.host_id = written.host_id
-                    OFFSET 0
-                ) AS other
-                WHERE other.received_at >= written.received_at - $1
-                    AND other.received_at < written.received_at + $1
-                    AND date_trunc(''month'', other.received_at, ''UTC'')
-                        <> date_trunc(''month'', written.received_at, ''UTC'')
-            )',
-            v_other
-        )
+        EXECUTE 'SELECT EXISTS (
+            SELECT
+            FROM written_alerts AS written
+            CROSS JOIN LATERAL (
+                SELECT found.received_at
+                FROM alerts AS found
+                WHERE found.alert_id = written.alert_id
+                    AND found.host_id = written.host_id
+                    AND found.received_at >= $2
+                    AND found.received_at < $3
+                OFFSET 0
+            ) AS other
+            WHERE other.received_at >= written.received_at - $1
+                AND other.received_at < written.received_at + $1
+                AND date_trunc(''month'', other.received_at, ''UTC'')
+                    <> date_trunc(''month'', written.received_at, ''UTC'')
+        )'
         INTO v_is_resent
-        USING c_window;
+        USING c_window, v_from, ((v_from AT TIME ZONE 'UTC') + INTERVAL '1 month') AT TIME ZONE 'UTC';
         CONTINUE WHEN NOT v_is_resent;
 
         RAISE EXCEPTION 'alerts: an alert stands in an earlier or later month already'
@@ -543,6 +557,51 @@ EXCEPTION
 END
 $function$;
 
+CREATE OR REPLACE FUNCTION ensure_alert_month_ahead(p_ahead integer, p_attempts integer DEFAULT 5, OUT partition_name text, OUT range_from timestamp with time zone, OUT range_to timestamp with time zone, OUT made boolean, OUT problem_state text, OUT problem text)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+ SET lock_timeout TO '1s'
+AS $function$
+BEGIN
+    IF p_ahead IS NULL OR p_ahead NOT BETWEEN 0 AND 120 THEN
+        RAISE EXCEPTION 'alerts: expected 0 to 120 months ahead, got %', p_ahead
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    SELECT bounds.*
+    INTO partition_name, range_from, range_to
+    FROM alert_month_bounds(
+        (date_trunc('month', now() AT TIME ZONE 'UTC') + p_ahead * INTERVAL '1 month') AT TIME ZONE 'UTC'
+    ) AS bounds;
+
+    made := false;
+    FOR v_attempt IN 1..p_attempts LOOP
+        BEGIN
+            problem_state := NULL;
+            problem := NULL;
+            made := make_alert_partition(range_from) IS NOT NULL;
+            RETURN;
+        EXCEPTION
+            WHEN lock_not_available OR deadlock_detected THEN
+                problem_state := SQLSTATE;
+                problem := SQLERRM;
+            WHEN OTHERS THEN
+                problem_state := SQLSTATE;
+                problem := SQLERRM;
+                EXIT;
+        END;
+        PERFORM pg_sleep(0.2 * v_attempt * random())
+        WHERE v_attempt < p_attempts;
+    END LOOP;
+    RAISE WARNING 'alerts: % was not made: %', partition_name, problem
+        USING ERRCODE = problem_state;
+END
+$function$;
+
 CREATE OR REPLACE FUNCTION ensure_alert_partition(p_moment timestamp with time zone)
  RETURNS text
  LANGUAGE plpgsql
@@ -552,12 +611,29 @@ CREATE OR REPLACE FUNCTION ensure_alert_partition(p_moment timestamp with time z
  SET "DateStyle" TO 'ISO'
  SET lock_timeout TO '1s'
 AS $function$
+DECLARE
+    -- A larger one is completed by the maintenance, CONCURRENTLY: an index is built on this much in a moment.
+    c_small   CONSTANT BIGINT   := 1048576;
+    v_present CONSTANT REGCLASS := find_alert_partition(p_moment);
 BEGIN
+    IF v_present IS NOT NULL THEN
+        IF NOT alert_partition_is_complete(v_present) AND pg_table_size(v_present) <= c_small THEN
+            BEGIN
+                LOCK TABLE ONLY alerts IN SHARE UPDATE EXCLUSIVE MODE;
+                PERFORM complete_alert_partition(v_present);
+            EXCEPTION
+                -- The month is there, which is what was asked for. The maintenance completes it.
+                WHEN lock_not_available OR insufficient_privilege OR wrong_object_type THEN
+                    NULL;
+            END;
+        END IF;
+        RETURN NULL;
+    END IF;
+
     -- A garbage date must not make a partition: nothing is received before 2000, or much later than now.
-    IF find_alert_partition(p_moment) IS NULL
-        AND (p_moment IS NULL
-            OR p_moment < '2000-01-01 00:00:00+00'
-            OR p_moment > now() + INTERVAL '31 days')
+    IF p_moment IS NULL
+        OR p_moment < '2000-01-01 00:00:00+00'
+        OR p_moment > now() + INTERVAL '31 days'
     THEN
         RAISE EXCEPTION 'alerts: no partition is made for %', p_moment
             USING ERRCODE = 'datetime_field_overflow',
@@ -580,6 +656,7 @@ AS $function$
 #variable_conflict use_column
 DECLARE
     c_attempts CONSTANT INTEGER := 5;
+    v_attempts INTEGER := c_attempts;
     v_problems TEXT;
 BEGIN
     IF p_months_ahead IS NULL OR p_months_ahead NOT BETWEEN 0 AND 120 THEN
@@ -592,38 +669,18 @@ BEGIN
         RETURN;
     END IF;
 
-    FOR partition_name, range_from, range_to IN
-        SELECT bounds.*
-        FROM generate_series(0, p_months_ahead) AS ahead
-        CROSS JOIN LATERAL alert_month_bounds(
-            (now() AT TIME ZONE 'UTC' + ahead * INTERVAL '1 month') AT TIME ZONE 'UTC'
-        ) AS bounds
-        ORDER BY ahead
-    LOOP
-        made := false;
-        FOR v_attempt IN 1..c_attempts LOOP
-            BEGIN
-                problem_state := NULL;
-                problem := NULL;
-                made := make_alert_partition(range_from) IS NOT NULL;
-                EXIT;
-            EXCEPTION
-                WHEN lock_not_available OR deadlock_detected THEN
-                    problem_state := SQLSTATE;
-                    problem := SQLERRM;
-                    PERFORM pg_sleep(0.2 * v_attempt * random());
-                WHEN OTHERS THEN
-                    problem_state := SQLSTATE;
-                    problem := SQLERRM;
-                    EXIT;
-            END;
-        END LOOP;
+    FOR v_ahead IN 0..p_months_ahead LOOP
+        SELECT month.*
+        INTO partition_name, range_from, range_to, made, problem_state, problem
+        FROM ensure_alert_month_ahead(v_ahead, v_attempts) AS month;
+        RETURN NEXT;
+        -- A month that was made keeps its locks until the end of all: from then on there is no waiting for others.
+        IF made THEN
+            v_attempts := 1;
+        END IF;
         IF problem IS NOT NULL THEN
-            RAISE WARNING 'alerts: % was not made: %', partition_name, problem
-                USING ERRCODE = problem_state;
             v_problems := concat_ws('; ', v_problems, partition_name || ': ' || problem);
         END IF;
-        RETURN NEXT;
     END LOOP;
 
     BEGIN
@@ -666,6 +723,7 @@ CREATE OR REPLACE FUNCTION hosts_keep_alerts()
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
+ SET lock_timeout TO '1s'
 AS $function$
 DECLARE
     v_needed_host UUID;
@@ -723,7 +781,7 @@ END
 $function$;
 
 CREATE OR REPLACE FUNCTION list_alert_partitions()
- RETURNS TABLE(partition_name text, state text, is_default boolean, range_from timestamp with time zone, range_to timestamp with time zone, is_month boolean, is_complete boolean, index_count integer, row_estimate bigint, total_bytes bigint, restored_at timestamp with time zone)
+ RETURNS TABLE(partition_name text, state text, is_default boolean, is_table boolean, range_from timestamp with time zone, range_to timestamp with time zone, is_month boolean, is_complete boolean, index_count integer, row_estimate bigint, total_bytes bigint, restored_at timestamp with time zone)
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -767,6 +825,7 @@ AS $function$
         found.relname,
         listed.state,
         listed.is_default,
+        found.relkind = 'r',
         listed.range_from,
         listed.range_to,
         coalesce(
@@ -855,22 +914,18 @@ CREATE OR REPLACE FUNCTION make_alert_partition(p_moment timestamp with time zon
  SET "DateStyle" TO 'ISO'
 AS $function$
 DECLARE
-    -- A larger one is completed by the maintenance, CONCURRENTLY: an index is built on this much in a moment.
-    c_small CONSTANT BIGINT := 1048576;
-    v_present REGCLASS := find_alert_partition(p_moment);
+    -- So much is read in a moment.
+    c_small   CONSTANT BIGINT := 1048576;
+    v_default REGCLASS;
     v_month   RECORD;
 BEGIN
-    IF v_present IS NOT NULL AND alert_partition_is_complete(v_present) THEN
+    IF find_alert_partition(p_moment) IS NOT NULL THEN
         RETURN NULL;
     END IF;
 
     -- One at a time. A lock on the table, because taking it also brings this session's view of the catalogue up to date.
     LOCK TABLE ONLY alerts IN SHARE UPDATE EXCLUSIVE MODE;
-    v_present := find_alert_partition(p_moment);
-    IF v_present IS NOT NULL THEN
-        IF pg_table_size(v_present) <= c_small THEN
-            PERFORM complete_alert_partition(v_present);
-        END IF;
+    IF find_alert_partition(p_moment) IS NOT NULL THEN
         RETURN NULL;
     END IF;
 
@@ -884,6 +939,16 @@ BEGIN
                   HINT = 'it may have been detached; attach it again, or rename it';
     END IF;
 
+    SELECT nullif(partdefid, 0)::regclass
+    INTO v_default
+    FROM pg_partitioned_table
+    WHERE partrelid = 'alerts'::regclass;
+    IF v_default IS NOT NULL AND pg_table_size(v_default) > c_small THEN
+        RAISE EXCEPTION 'alerts: to make %, all of the DEFAULT partition % would be read under an exclusive lock', v_month.partition_name, v_default
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'a way out of a DEFAULT partition is told by: tripwire-storage doctor';
+    END IF;
+
     EXECUTE format('CREATE TABLE %I (LIKE alerts INCLUDING ALL)', v_month.partition_name);
     PERFORM complete_alert_partition(v_month.partition_name::regclass);
     EXECUTE format(
@@ -892,6 +957,9 @@ BEGIN
         v_month.range_from,
         v_month.range_to
     );
+    -- Of a month that came back once, and was dropped since.
+    DELETE FROM restored_alert_partitions
+    WHERE restored_alert_partitions.partition_name = v_month.partition_name;
     RETURN v_month.partition_name;
 END
 $function$;

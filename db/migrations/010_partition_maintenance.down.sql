@@ -12,6 +12,8 @@ END
 $$;
 
 DROP FUNCTION ensure_alert_partitions(INTEGER);
+DROP FUNCTION ensure_alert_month_ahead(INTEGER, INTEGER);
+ALTER FUNCTION hosts_keep_alerts() RESET lock_timeout;
 DROP FUNCTION list_alert_partitions();
 
 -- The functions as 006 and 007 made them.
@@ -167,5 +169,6 @@ END
 $$;
 
 DROP TABLE maintenance_tasks;
+DROP TABLE duplicate_alert_partitions;
 DROP TABLE restored_alert_partitions;
 DROP TABLE alert_partition_retirements;

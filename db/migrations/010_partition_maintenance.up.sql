@@ -37,6 +37,13 @@ CREATE TABLE restored_alert_partitions (
     CONSTRAINT restored_alert_partitions_pkey PRIMARY KEY (partition_name)
 );
 
+-- Months that were made by hand and hold alerts twice: building their unique index in vain every hour helps nobody.
+CREATE TABLE duplicate_alert_partitions (
+    partition_name TEXT        NOT NULL,
+    found_at       TIMESTAMPTZ NOT NULL,
+    CONSTRAINT duplicate_alert_partitions_pkey PRIMARY KEY (partition_name)
+);
+
 -- When each task of the maintenance ran last, whoever ran it.
 CREATE TABLE maintenance_tasks (
     task            TEXT        NOT NULL,
@@ -149,6 +156,8 @@ CREATE FUNCTION list_alert_partitions() RETURNS TABLE (
     -- attached, detaching (DETACH CONCURRENTLY was cut half way) or detached
     state          TEXT,
     is_default     BOOLEAN,
+    -- Whether it is an ordinary table: neither partitioned itself nor foreign
+    is_table       BOOLEAN,
     -- NULL for the DEFAULT partition; infinite for MINVALUE and MAXVALUE
     range_from     TIMESTAMPTZ,
     range_to       TIMESTAMPTZ,
@@ -202,6 +211,7 @@ AS $$
         found.relname,
         listed.state,
         listed.is_default,
+        found.relkind = 'r',
         listed.range_from,
         listed.range_to,
         coalesce(
@@ -260,22 +270,18 @@ CREATE FUNCTION make_alert_partition(p_moment TIMESTAMPTZ) RETURNS TEXT
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    -- A larger one is completed by the maintenance, CONCURRENTLY: an index is built on this much in a moment.
-    c_small CONSTANT BIGINT := 1048576;
-    v_present REGCLASS := find_alert_partition(p_moment);
+    -- So much is read in a moment.
+    c_small   CONSTANT BIGINT := 1048576;
+    v_default REGCLASS;
     v_month   RECORD;
 BEGIN
-    IF v_present IS NOT NULL AND alert_partition_is_complete(v_present) THEN
+    IF find_alert_partition(p_moment) IS NOT NULL THEN
         RETURN NULL;
     END IF;
 
     -- One at a time. A lock on the table, because taking it also brings this session's view of the catalogue up to date.
     LOCK TABLE ONLY alerts IN SHARE UPDATE EXCLUSIVE MODE;
-    v_present := find_alert_partition(p_moment);
-    IF v_present IS NOT NULL THEN
-        IF pg_table_size(v_present) <= c_small THEN
-            PERFORM complete_alert_partition(v_present);
-        END IF;
+    IF find_alert_partition(p_moment) IS NOT NULL THEN
         RETURN NULL;
     END IF;
 
@@ -289,6 +295,16 @@ BEGIN
                   HINT = 'it may have been detached; attach it again, or rename it';
     END IF;
 
+    SELECT nullif(partdefid, 0)::regclass
+    INTO v_default
+    FROM pg_partitioned_table
+    WHERE partrelid = 'alerts'::regclass;
+    IF v_default IS NOT NULL AND pg_table_size(v_default) > c_small THEN
+        RAISE EXCEPTION 'alerts: to make %, all of the DEFAULT partition % would be read under an exclusive lock', v_month.partition_name, v_default
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'a way out of a DEFAULT partition is told by: tripwire-storage doctor';
+    END IF;
+
     EXECUTE format('CREATE TABLE %I (LIKE alerts INCLUDING ALL)', v_month.partition_name);
     PERFORM complete_alert_partition(v_month.partition_name::regclass);
     EXECUTE format(
@@ -297,22 +313,42 @@ BEGIN
         v_month.range_from,
         v_month.range_to
     );
+    -- Of a month that came back once, and was dropped since.
+    DELETE FROM restored_alert_partitions
+    WHERE restored_alert_partitions.partition_name = v_month.partition_name;
     RETURN v_month.partition_name;
 END
 $$;
 
--- Makes sure that the month of a moment has its partition.
+-- Makes sure that the month of a moment has its partition. One that was made by hand is completed while it is small.
 -- Returns the name of the partition that it made, or NULL when the month had one.
 CREATE OR REPLACE FUNCTION ensure_alert_partition(p_moment TIMESTAMPTZ) RETURNS TEXT
 LANGUAGE plpgsql
 SECURITY DEFINER
 AS $$
+DECLARE
+    -- A larger one is completed by the maintenance, CONCURRENTLY: an index is built on this much in a moment.
+    c_small   CONSTANT BIGINT   := 1048576;
+    v_present CONSTANT REGCLASS := find_alert_partition(p_moment);
 BEGIN
+    IF v_present IS NOT NULL THEN
+        IF NOT alert_partition_is_complete(v_present) AND pg_table_size(v_present) <= c_small THEN
+            BEGIN
+                LOCK TABLE ONLY alerts IN SHARE UPDATE EXCLUSIVE MODE;
+                PERFORM complete_alert_partition(v_present);
+            EXCEPTION
+                -- The month is there, which is what was asked for. The maintenance completes it.
+                WHEN lock_not_available OR insufficient_privilege OR wrong_object_type THEN
+                    NULL;
+            END;
+        END IF;
+        RETURN NULL;
+    END IF;
+
     -- A garbage date must not make a partition: nothing is received before 2000, or much later than now.
-    IF find_alert_partition(p_moment) IS NULL
-        AND (p_moment IS NULL
-            OR p_moment < '2000-01-01 00:00:00+00'
-            OR p_moment > now() + INTERVAL '31 days')
+    IF p_moment IS NULL
+        OR p_moment < '2000-01-01 00:00:00+00'
+        OR p_moment > now() + INTERVAL '31 days'
     THEN
         RAISE EXCEPTION 'alerts: no partition is made for %', p_moment
             USING ERRCODE = 'datetime_field_overflow',
@@ -323,8 +359,58 @@ BEGIN
 END
 $$;
 
--- Makes sure of this month and of so many ahead. A month that cannot be made does not stop the others: it comes back with the
--- reason, and as a warning.
+-- Makes sure of the month so many after the present one. When it cannot be made, that comes back with the reason. Where a lock was
+-- not to be had, it is tried again after a pause; nothing is locked meanwhile.
+CREATE FUNCTION ensure_alert_month_ahead(
+    p_ahead INTEGER,
+    p_attempts INTEGER DEFAULT 5,
+    OUT partition_name TEXT,
+    OUT range_from TIMESTAMPTZ,
+    OUT range_to TIMESTAMPTZ,
+    OUT made BOOLEAN,
+    OUT problem_state TEXT,
+    OUT problem TEXT
+)
+LANGUAGE plpgsql
+SECURITY DEFINER
+AS $$
+BEGIN
+    IF p_ahead IS NULL OR p_ahead NOT BETWEEN 0 AND 120 THEN
+        RAISE EXCEPTION 'alerts: expected 0 to 120 months ahead, got %', p_ahead
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    SELECT bounds.*
+    INTO partition_name, range_from, range_to
+    FROM alert_month_bounds(
+        (date_trunc('month', now() AT TIME ZONE 'UTC') + p_ahead * INTERVAL '1 month') AT TIME ZONE 'UTC'
+    ) AS bounds;
+
+    made := false;
+    FOR v_attempt IN 1..p_attempts LOOP
+        BEGIN
+            problem_state := NULL;
+            problem := NULL;
+            made := make_alert_partition(range_from) IS NOT NULL;
+            RETURN;
+        EXCEPTION
+            WHEN lock_not_available OR deadlock_detected THEN
+                problem_state := SQLSTATE;
+                problem := SQLERRM;
+            WHEN OTHERS THEN
+                problem_state := SQLSTATE;
+                problem := SQLERRM;
+                EXIT;
+        END;
+        PERFORM pg_sleep(0.2 * v_attempt * random())
+        WHERE v_attempt < p_attempts;
+    END LOOP;
+    RAISE WARNING 'alerts: % was not made: %', partition_name, problem
+        USING ERRCODE = problem_state;
+END
+$$;
+
+-- Makes sure of this month and of so many ahead. A month that cannot be made does not stop the others.
 CREATE FUNCTION ensure_alert_partitions(p_months_ahead INTEGER DEFAULT 3) RETURNS TABLE (
     partition_name TEXT,
     range_from     TIMESTAMPTZ,
@@ -339,6 +425,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     c_attempts CONSTANT INTEGER := 5;
+    v_attempts INTEGER := c_attempts;
     v_problems TEXT;
 BEGIN
     IF p_months_ahead IS NULL OR p_months_ahead NOT BETWEEN 0 AND 120 THEN
@@ -351,38 +438,18 @@ BEGIN
         RETURN;
     END IF;
 
-    FOR partition_name, range_from, range_to IN
-        SELECT bounds.*
-        FROM generate_series(0, p_months_ahead) AS ahead
-        CROSS JOIN LATERAL alert_month_bounds(
-            (now() AT TIME ZONE 'UTC' + ahead * INTERVAL '1 month') AT TIME ZONE 'UTC'
-        ) AS bounds
-        ORDER BY ahead
-    LOOP
-        made := false;
-        FOR v_attempt IN 1..c_attempts LOOP
-            BEGIN
-                problem_state := NULL;
-                problem := NULL;
-                made := make_alert_partition(range_from) IS NOT NULL;
-                EXIT;
-            EXCEPTION
-                WHEN lock_not_available OR deadlock_detected THEN
-                    problem_state := SQLSTATE;
-                    problem := SQLERRM;
-                    PERFORM pg_sleep(0.2 * v_attempt * random());
-                WHEN OTHERS THEN
-                    problem_state := SQLSTATE;
-                    problem := SQLERRM;
-                    EXIT;
-            END;
-        END LOOP;
+    FOR v_ahead IN 0..p_months_ahead LOOP
+        SELECT month.*
+        INTO partition_name, range_from, range_to, made, problem_state, problem
+        FROM ensure_alert_month_ahead(v_ahead, v_attempts) AS month;
+        RETURN NEXT;
+        -- A month that was made keeps its locks until the end of all: from then on there is no waiting for others.
+        IF made THEN
+            v_attempts := 1;
+        END IF;
         IF problem IS NOT NULL THEN
-            RAISE WARNING 'alerts: % was not made: %', partition_name, problem
-                USING ERRCODE = problem_state;
             v_problems := concat_ws('; ', v_problems, partition_name || ': ' || problem);
         END IF;
-        RETURN NEXT;
     END LOOP;
 
     BEGIN
@@ -415,6 +482,7 @@ BEGIN
         'complete_alert_partition(REGCLASS)',
         'make_alert_partition(TIMESTAMPTZ)',
         'ensure_alert_partition(TIMESTAMPTZ)',
+        'ensure_alert_month_ahead(INTEGER, INTEGER)',
         'ensure_alert_partitions(INTEGER)'
     ]
     LOOP
@@ -424,7 +492,9 @@ BEGIN
     END LOOP;
 
     FOREACH v_function IN ARRAY ARRAY[
+        'hosts_keep_alerts()',
         'ensure_alert_partition(TIMESTAMPTZ)',
+        'ensure_alert_month_ahead(INTEGER, INTEGER)',
         'ensure_alert_partitions(INTEGER)'
     ]
     LOOP
@@ -435,4 +505,11 @@ $$;
 
 -- They run with the rights of their owner, so others may call them only when the owner says so.
 REVOKE EXECUTE ON FUNCTION list_alert_partitions() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION ensure_alert_month_ahead(INTEGER, INTEGER) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION ensure_alert_partitions(INTEGER) FROM PUBLIC;
+
+-- Nobody needs a right to be checked by a trigger. With it, a role could attach these functions to a table of its own, and have
+-- its own casts run with the rights of their owner.
+REVOKE EXECUTE ON FUNCTION alerts_check_hosts() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION alerts_check_resends() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION hosts_keep_alerts() FROM PUBLIC;

@@ -182,6 +182,8 @@ END
 $$;
 
 REVOKE EXECUTE ON FUNCTION lock_audit_chains(UUID[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION audit_entries_continue_chain() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION audit_refuse_delete() FROM PUBLIC;
 
 CREATE TRIGGER audit_entries_continue_chain
     AFTER INSERT ON audit_entries

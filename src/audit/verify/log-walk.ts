@@ -25,6 +25,7 @@ export interface LogWalkOptions {
 interface OpenChain {
   readonly hostId: string
   readonly start: ChainStart
+  readonly isAfterPruning: boolean
   readonly head: Head | undefined
   readonly walk: ChainWalk
 }
@@ -104,11 +105,12 @@ export class LogWalk {
       return
     }
     const isVerified = first.sequenceNum === verified.sequenceNum
-    const { walk } = this.#openChain(hostId, isVerified ? startAfter(first) : startAfterMissing(verified))
+    const afterHead = isVerified ? startAfter(first) : startAfterMissing(verified)
+    const { walk } = this.#openChain(hostId, afterHead, false)
     if (!isVerified) walk.add(first)
   }
 
-  #openChain(hostId: string, start: ChainStart): OpenChain {
+  #openChain(hostId: string, start: ChainStart, isAfterPruning = start.sequenceNum > 0n): OpenChain {
     const head = this.#nextHead?.hostId === hostId ? this.#nextHead : undefined
     if (head) this.#advanceHead()
     const walk = new ChainWalk(start, {
@@ -116,7 +118,7 @@ export class LogWalk {
       watched: head?.sequenceNum,
       onFinding: finding => this.#report(hostId, finding),
     })
-    this.#chain = { hostId, start, head, walk }
+    this.#chain = { hostId, start, isAfterPruning, head, walk }
     return this.#chain
   }
 
@@ -132,7 +134,7 @@ export class LogWalk {
 
   #endChain(): void {
     if (!this.#chain) return
-    const { hostId, start, head, walk } = this.#chain
+    const { hostId, start, isAfterPruning, head, walk } = this.#chain
     this.#chain = undefined
     const end = walk.finish()
     if (end.lastUnprotected !== undefined) {
@@ -151,7 +153,7 @@ export class LogWalk {
     } else {
       this.tally.add('new')
     }
-    if (start.sequenceNum > 0n && end.sequenceNum === start.sequenceNum)
+    if (isAfterPruning && end.sequenceNum === start.sequenceNum)
       this.#reportNothingAfterPruning(hostId, start)
   }
 

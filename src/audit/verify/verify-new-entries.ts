@@ -4,7 +4,7 @@ import type { Head } from '../checkpoint/head.ts'
 import { hostOf } from './audit-row.ts'
 import { FindingList } from './finding-list.ts'
 import { LogWalk } from './log-walk.ts'
-import { Prunings } from './prunings.ts'
+import { type CheckPruning, Prunings } from './prunings.ts'
 import { ALL_CHAINS, type AuditRowSource, readAuditLines } from './read-audit-lines.ts'
 
 const MOST_FINDINGS = 100
@@ -75,10 +75,13 @@ export async function verifyNewEntries(
   transaction: QueryRunner,
   {
     afterHeads,
+    checkPruning,
     signal,
     onProgress,
   }: {
     readonly afterHeads: ReadonlyMap<string, Head>
+    /** Absent: the manifests of prunings cannot be verified, and each pruning is a finding. */
+    readonly checkPruning: CheckPruning | undefined
     readonly signal: AbortSignal | undefined
     readonly onProgress: ((progress: { readonly entries: number }) => void) | undefined
   },
@@ -89,7 +92,7 @@ export async function verifyNewEntries(
     heads: undefined,
     afterHeads,
     prunings,
-    checkPruning: () => ({ outcome: 'verified' }),
+    checkPruning,
     findings,
   })
   const prepare = async (lines: readonly string[]) => {

@@ -4,10 +4,34 @@ import { join } from 'node:path'
 import { archiveFailed, onDisk, systemCode } from './archive-errors.ts'
 import { type ArchiveNames, archiveNames, manifestNumber } from './archive-names.ts'
 
+/** An archive holds what the database keeps from others. */
+export const OWNER_ONLY = 0o600
+/** As large as a block, so that it needs space. */
+const PROBE = Buffer.alloc(4096)
+
 /** @throws TripwireStorageError ARCHIVE_FAILED when it is missing or no folder. */
 export async function requireFolder(folder: string): Promise<void> {
   const found = await onDisk(folder, () => stat(folder))
   if (!found.isDirectory()) throw archiveFailed(`${folder} is not a folder`, 'name a folder')
+}
+
+/**
+ * Writes, syncs and removes a file in a folder.
+ * @throws TripwireStorageError ARCHIVE_FAILED when one of these cannot be done.
+ */
+export async function requireWritable(folder: string): Promise<void> {
+  const path = join(folder, `.probe.${randomUUID()}.tmp`)
+  await onDisk(folder, async () => {
+    const handle = await open(path, 'wx', OWNER_ONLY)
+    try {
+      await handle.writeFile(PROBE)
+      await handle.sync()
+    } finally {
+      await handle.close()
+      await rm(path)
+    }
+  })
+  await syncFolder(folder)
 }
 
 /** The numbers of the finished archives of a month, in rising order. */

@@ -60,15 +60,23 @@ export async function lockDetachedTable(
       'only a table that is detached is archived and dropped',
     )
   }
-  const others = await transaction.query<{ name: string }>(FIND_OTHER_COLUMNS, [name])
-  const [other] = others.rows
-  if (other) {
-    throw archiveFailed(
-      `${table} has a column ${other.name} that an archive does not hold`,
-      'keep the table, or take the column away',
-    )
-  }
+  await requireKnownColumns(transaction, name, table)
   return name
+}
+
+/**
+ * @param name as it stands in SQL.
+ * @param table as it stands in the catalogue, for the message.
+ * @throws TripwireStorageError ARCHIVE_FAILED when it has columns that an archive does not hold.
+ */
+export async function requireKnownColumns(db: QueryRunner, name: string, table: string): Promise<void> {
+  const { rows } = await db.query<{ name: string }>(FIND_OTHER_COLUMNS, [name])
+  const [other] = rows
+  if (!other) return
+  throw archiveFailed(
+    `${table} has a column ${other.name} that an archive does not hold`,
+    'keep the table, or take the column away',
+  )
 }
 
 async function findTable(transaction: QueryRunner, table: string): Promise<TableRow> {
@@ -78,6 +86,6 @@ async function findTable(transaction: QueryRunner, table: string): Promise<Table
   return found
 }
 
-function noSuchTable(table: string): TripwireStorageError {
+export function noSuchTable(table: string): TripwireStorageError {
   return archiveFailed(`there is no table ${table}`)
 }

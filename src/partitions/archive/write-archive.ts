@@ -4,7 +4,6 @@ import { parseInteger, parseText } from '../../model/input.ts'
 import { parseTimestamp } from '../../model/timestamp.ts'
 import type { Database, QueryRunner } from '../../pg/database.ts'
 import { withAbortReason } from './abort-reason.ts'
-import { archiveFailed } from './archive-errors.ts'
 import { listArchives, requireFolder, syncFolder, takeNames } from './archive-folder.ts'
 import { partitionOfMonth } from './archive-month.ts'
 import { archiveNames } from './archive-names.ts'
@@ -17,6 +16,7 @@ import { PAUSE_SHARE } from './pace.ts'
 import { digestTable, readTableLines } from './table-lines.ts'
 import { prepareTransaction } from './transaction-settings.ts'
 import { readArchive, verifyArchive } from './verify-archive.ts'
+import { requireWithinBounds } from './within-bounds.ts'
 import { writeManifest } from './write-manifest.ts'
 
 export interface ArchiveRequest {
@@ -82,25 +82,6 @@ function parseRequest(request: ArchiveRequest): Month {
     to,
     archiveDir: parseText('archiveDir', request.archiveDir, LONGEST_PATH),
     schemaVersion: parseInteger('schemaVersion', request.schemaVersion, 1, Number.MAX_SAFE_INTEGER),
-  }
-}
-
-/** An archive that holds such a row could not be restored. */
-async function requireWithinBounds(transaction: QueryRunner, table: string, month: Month): Promise<void> {
-  const { rows } = await transaction.query<{ outside: boolean }>(
-    `SELECT EXISTS (
-      SELECT
-      FROM ${table}
-      WHERE received_at < $1::timestamptz
-        OR received_at >= $2::timestamptz
-    ) AS outside`,
-    [month.from, month.to],
-  )
-  if (rows[0]?.outside) {
-    throw archiveFailed(
-      `${month.table} holds alerts that were not received from ${month.from} to ${month.to}`,
-      'move them into alerts: INSERT INTO alerts SELECT …, then DELETE',
-    )
   }
 }
 

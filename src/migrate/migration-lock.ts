@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
 import { DatabaseError, TripwireStorageError } from '../errors.ts'
 import type { Database, QueryRunner } from '../pg/database.ts'
+import { LIFT_IDLE_LIMITS } from '../pg/idle-limits.ts'
 import { LOCK_TIMEOUT_MS } from '../pg/retry-lock.ts'
 import { SQLSTATE } from '../pg/sqlstate.ts'
 import { VERSION_TABLE } from './schema-version.ts'
@@ -31,11 +32,6 @@ export function migrationLockKey(schema: string, table: string, database: string
 }
 
 /** While indexes are built on another connection this transaction is idle, for hours perhaps; transaction_timeout came with 17. */
-const ALLOW_IDLE_TRANSACTION = `
-  SELECT set_config(name, '0', true)
-  FROM pg_settings
-  WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')`
-
 const TRY_LOCK = `
   SELECT pg_try_advisory_xact_lock($1) AS taken`
 
@@ -62,7 +58,7 @@ export async function withMigrationLock<T>(
     try {
       const done = await db.transaction(async transaction => {
         if (!(await tryMigrationLock(transaction))) return undefined
-        await transaction.query(ALLOW_IDLE_TRANSACTION)
+        await transaction.query(LIFT_IDLE_LIMITS)
         await transaction.query(SET_LOCK_TIMEOUT, [String(Math.min(LOCK_TIMEOUT_MS, lockTimeoutMs))])
         return { result: await work(transaction) }
       })

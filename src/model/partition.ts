@@ -9,6 +9,8 @@ export interface AlertPartition {
    */
   readonly state: 'attached' | 'detaching' | 'detached'
   readonly isDefault: boolean
+  /** Whether it is an ordinary table. One that is partitioned itself, or foreign, is neither completed nor retired. */
+  readonly isTable: boolean
   /** The first moment of `receivedAt`, RFC 3339 in UTC. `null` for the DEFAULT partition and where there is no lower bound. */
   readonly from: string | null
   /** The first moment that does not belong to it any more. `null` for the DEFAULT partition and where there is no upper bound. */
@@ -126,6 +128,8 @@ export interface MaintenanceStatus {
   /** Moves only when nothing failed. */
   readonly lastSuccessAt: string | null
   readonly failures: readonly MaintenanceFailure[]
-  /** How many days from now are covered by partitions; `null` before the first run. */
+  /** Why the last run could not be made at all; `undefined` when it could. */
+  readonly error: unknown
+  /** How many days from now are covered by partitions, as of the last look; `null` before the first one. */
   readonly horizonDays: number | null
 }

@@ -3,6 +3,7 @@ import { parseInteger, parseObject } from '../model/input.ts'
 import type { EnsuredPartition, MaintenanceFailure } from '../model/partition.ts'
 import type { QueryRunner } from '../pg/database.ts'
 import { selectTimestamp, timestampFromRow } from '../pg/row-values.ts'
+import { recordMaintenance } from './record-maintenance.ts'
 
 /** How many months are made ahead of the present one. */
 export const DEFAULT_MONTHS_AHEAD = 3
@@ -17,7 +18,7 @@ interface EnsuredRow {
   readonly problem: string | null
 }
 
-const ENSURE_PARTITIONS = `
+const ENSURE_MONTH_AHEAD = `
   SELECT
     partition_name,
     ${selectTimestamp('range_from')},
@@ -25,30 +26,38 @@ const ENSURE_PARTITIONS = `
     made,
     problem_state,
     problem
-  FROM ensure_alert_partitions($1)`
+  FROM ensure_alert_month_ahead($1)`
 
 export interface EnsureResult {
   readonly ensured: readonly EnsuredPartition[]
   readonly failures: readonly (MaintenanceFailure & { readonly error: DatabaseError })[]
 }
 
-/** Makes this month and `monthsAhead` more. One that cannot be made does not stop the others. */
+/**
+ * Makes this month and `monthsAhead` more, each in a transaction of its own, so that none keeps its locks while another waits.
+ * One that cannot be made does not stop the others.
+ */
 export async function ensurePartitions(db: QueryRunner, monthsAhead: number): Promise<EnsureResult> {
-  const { rows } = await db.query<EnsuredRow>(ENSURE_PARTITIONS, [monthsAhead])
+  const ensured: EnsuredPartition[] = []
+  const failures: (MaintenanceFailure & { readonly error: DatabaseError })[] = []
+  for (let ahead = 0; ahead <= monthsAhead; ahead++) {
+    const { rows } = await db.query<EnsuredRow>(ENSURE_MONTH_AHEAD, [ahead])
+    for (const row of rows) {
+      const partition = row.partition_name
+      if (row.problem === null) ensured.push(ensuredFromRow(row))
+      else failures.push({ action: 'ensure', partition, error: errorOf(row, row.problem) })
+    }
+  }
+  await recordMaintenance(db, 'ensure_partitions', failures, { monthsAhead })
+  return { ensured, failures }
+}
+
+function ensuredFromRow(row: EnsuredRow): EnsuredPartition {
   return {
-    ensured: rows
-      .filter(row => row.problem === null)
-      .map(row => ({
-        partition: row.partition_name,
-        from: timestampFromRow(row.range_from),
-        to: timestampFromRow(row.range_to),
-        made: row.made,
-      })),
-    failures: rows.flatMap(row =>
-      row.problem === null
-        ? []
-        : [{ action: 'ensure', partition: row.partition_name, error: errorOf(row, row.problem) }],
-    ),
+    partition: row.partition_name,
+    from: timestampFromRow(row.range_from),
+    to: timestampFromRow(row.range_to),
+    made: row.made,
   }
 }
 

@@ -6,6 +6,7 @@ interface PartitionRow {
   readonly partition_name: string
   readonly state: AlertPartition['state']
   readonly is_default: boolean
+  readonly is_table: boolean
   readonly range_from: string | null
   readonly range_to: string | null
   readonly is_month: boolean
@@ -21,6 +22,7 @@ const LIST_PARTITIONS = `
     partition_name,
     state,
     is_default,
+    is_table,
     ${selectTimestamp('range_from')},
     ${selectTimestamp('range_to')},
     is_month,
@@ -38,6 +40,7 @@ export async function listPartitions(db: QueryRunner): Promise<readonly AlertPar
     partition: row.partition_name,
     state: row.state,
     isDefault: row.is_default,
+    isTable: row.is_table,
     from: boundFromRow(row.range_from),
     to: boundFromRow(row.range_to),
     isMonth: row.is_month,

@@ -9,6 +9,7 @@ import { completeIncomplete, finalizePending } from './mend-partitions.ts'
 import { recordMaintenance } from './record-maintenance.ts'
 import { applyRetention } from './retention/apply-retention.ts'
 import type { RetentionPolicy } from './retention/retention-policy.ts'
+import { serverNow } from './server-now.ts'
 
 export interface MaintainOptions {
   readonly monthsAhead: number
@@ -18,13 +19,7 @@ export interface MaintainOptions {
 }
 
 const SKIPPED_RETENTION: RetentionReport = { skipped: true, retired: [], failures: [] }
-const SKIPPED: MaintenanceReport = {
-  ...SKIPPED_RETENTION,
-  made: [],
-  finalized: [],
-  completed: [],
-  horizon: null,
-}
+const SKIPPED = { ...SKIPPED_RETENTION, made: [], finalized: [], completed: [] }
 
 /**
  * Makes the months ahead, finishes detachments that were cut, completes months that were made by hand, and applies the
@@ -42,10 +37,10 @@ export async function maintain(db: Database, options: MaintainOptions): Promise<
       : []
     const { failures } = actions
     await recordMaintenance(db, 'maintenance', failures, { monthsAhead: options.monthsAhead })
-    const horizon = horizonOf(await listPartitions(db), new Date().toISOString())
-    return { skipped: false, made, finalized, completed, retired, failures, horizon }
+    return { skipped: false, made, finalized, completed, retired, failures }
   })
-  return report ?? SKIPPED
+  const horizon = horizonOf(await listPartitions(db), await serverNow(db))
+  return { ...(report ?? SKIPPED), horizon }
 }
 
 /** Applies a retention once, without the rest of the maintenance. Detachments that were cut are finished first. */

@@ -1,14 +1,11 @@
 import type { Database } from '../pg/database.ts'
+import { LIFT_IDLE_LIMITS } from '../pg/idle-limits.ts'
 
 const TRY_LOCK = `
   SELECT pg_try_advisory_xact_lock(
     hashtext('tripwire-storage maintenance'),
     (SELECT relnamespace::integer FROM pg_class WHERE oid = 'alerts'::regclass)
   ) AS taken`
-
-/** Between two actions, the transaction that holds the lock is idle. It has no snapshot, so it holds up nothing. */
-const KEEP_IDLE_TRANSACTION = `
-  SET LOCAL idle_in_transaction_session_timeout = 0`
 
 /** The lock that keeps two maintainers of one schema apart. */
 export interface MaintenanceLock {
@@ -30,7 +27,8 @@ export async function withMaintenanceLock<T>(
     await db.transaction(async transaction => {
       const { rows } = await transaction.query<{ taken: boolean }>(TRY_LOCK)
       if (!rows[0]?.taken) return
-      await transaction.runScript(KEEP_IDLE_TRANSACTION)
+      // Between two actions it is idle. At READ COMMITTED it has no snapshot then, so it holds up nothing.
+      await transaction.query(LIFT_IDLE_LIMITS)
       done = { result: await work({ requireHeld: () => transaction.runScript('SELECT 1') }) }
     })
   } catch (error) {

@@ -24,6 +24,7 @@ export class MaintenanceService {
   #lastRunAt: string | null = null
   #lastSuccessAt: string | null = null
   #failures: readonly MaintenanceFailure[] = []
+  #error: unknown
   #horizon: string | null | undefined
 
   constructor(options: MaintenanceServiceOptions) {
@@ -52,6 +53,7 @@ export class MaintenanceService {
       lastRunAt: this.#lastRunAt,
       lastSuccessAt: this.#lastSuccessAt,
       failures: this.#failures,
+      error: this.#error,
       horizonDays: this.#horizon === undefined ? null : horizonDays(this.#horizon, Date.now()),
     }
   }
@@ -69,14 +71,23 @@ export class MaintenanceService {
   }
 
   async #run(): Promise<MaintenanceReport> {
-    const report = await this.#options.maintain(this.#stop.signal)
-    if (report.skipped) return report
+    try {
+      const report = await this.#options.maintain(this.#stop.signal)
+      this.#horizon = report.horizon
+      this.#error = undefined
+      if (!report.skipped) this.#finish(report)
+      return report
+    } catch (error) {
+      this.#error = error
+      throw error
+    }
+  }
+
+  #finish(report: MaintenanceReport): void {
     this.#lastRunAt = new Date().toISOString()
     this.#failures = report.failures
-    this.#horizon = report.horizon
     if (report.failures.length === 0) this.#lastSuccessAt = this.#lastRunAt
     this.#options.onFinished(report)
-    return report
   }
 
   #schedule(): void {

@@ -1,7 +1,7 @@
 import type { AlertPartition, DeduplicatedPartition, MendReport } from '../model/partition.ts'
 import type { Database } from '../pg/database.ts'
 import { Actions } from './actions.ts'
-import { completePartition } from './complete-partition.ts'
+import { completePartition, forgetDuplicates } from './complete-partition.ts'
 import { finalizeDetach } from './finalize-detach.ts'
 import { listPartitions } from './list-partitions.ts'
 import { withMaintenanceLock } from './maintenance-lock.ts'
@@ -29,6 +29,7 @@ export async function mendOnce(
     if (options.removeDuplicates) {
       await forEachPartition(db, actions, 'deduplicate', isIncomplete, async (_, partition, signal) => {
         const outcome = await removeDuplicates(db.withSignal(signal), partition)
+        await forgetDuplicates(db, partition)
         if (outcome.removed > 0) deduplicated.push(outcome)
       })
     }
@@ -58,6 +59,7 @@ function isPending({ state }: AlertPartition): boolean {
   return state === 'detaching'
 }
 
-function isIncomplete({ state, isComplete }: AlertPartition): boolean {
-  return state === 'attached' && !isComplete
+/** One that is partitioned itself, or foreign, cannot have what others lack. */
+function isIncomplete({ state, isComplete, isTable }: AlertPartition): boolean {
+  return state === 'attached' && isTable && !isComplete
 }

@@ -127,12 +127,13 @@ export class Database implements QueryRunner, TransactionRunner {
    * Runs `work` in a transaction on one connection. Commits when it returns, rolls back when it throws.
    * An error of COMMIT itself leaves the outcome unknown: CONNECTION_FAILED. When the signal is aborted, the server is asked to
    * cancel what runs, as `withSignal` does; `work` has to look at the signal all the same.
-   * @param begin how it begins: BEGIN, with the settings of this transaction after it.
+   * @param begin how it begins: BEGIN, with the settings of this transaction after it. Defaults to READ COMMITTED, whatever the
+   *   server's default is: a transaction that only holds a lock must hold no snapshot.
    */
   async transaction<T>(
     work: (transaction: QueryRunner) => Promise<T>,
     signal?: AbortSignal,
-    begin = 'BEGIN',
+    begin = 'BEGIN ISOLATION LEVEL READ COMMITTED',
   ): Promise<T> {
     return this.#track(this.#runTransaction(work, signal, begin))
   }
@@ -163,7 +164,7 @@ export class Database implements QueryRunner, TransactionRunner {
         () => false,
         () => true,
       )
-      throw fromDriver(error)
+      throw error
     } finally {
       signal?.removeEventListener('abort', cancel)
       await cancelled
@@ -239,7 +240,9 @@ async function runScript(target: pg.Pool | pg.PoolClient, sql: string): Promise<
 
 /** COMMIT of a transaction that failed answers ROLLBACK, without an error. */
 async function commit(client: pg.PoolClient): Promise<void> {
-  const result = await client.query('COMMIT')
+  const result = await client.query('COMMIT').catch((error: unknown) => {
+    throw fromDriver(error)
+  })
   if (result.command !== 'COMMIT') {
     throw new TripwireStorageError('QUERY_FAILED', 'the transaction had failed, so COMMIT rolled it back')
   }

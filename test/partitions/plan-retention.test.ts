@@ -19,6 +19,7 @@ function month(index: number, members: Partial<AlertPartition> = {}): AlertParti
     partition: `month-${index}`,
     state: 'attached',
     isDefault: false,
+    isTable: true,
     from: firstOf(index),
     to: firstOf(index + 1),
     isMonth: true,
@@ -64,6 +65,18 @@ describe('the plan of a retention', () => {
     expect(planned(all, { keepMonths: 100 })).toEqual(['month-70'])
     expect(planned(all, { keepMonths: 0 })).toEqual(['month-70'])
     expect(planned(all, { keepMonths: 0, includeRestored: true })).toEqual(['month-70', 'month-71'])
+  })
+
+  it('leaves a month alone for a week after its end: an alert of it may be sent again', () => {
+    const at = (now: string) =>
+      planRetention([month(PRESENT - 1)], policy({ keepMonths: 0, keepBytes: 0 }), now).length
+    expect(at('2026-03-01T00:10:00.000000Z')).toBe(0)
+    expect(at('2026-03-07T23:59:59.999999Z')).toBe(0)
+    expect(at('2026-03-08T00:00:00.000000Z')).toBe(1)
+  })
+
+  it('passes over partitions that are no ordinary tables', () => {
+    expect(planned([month(70, { isTable: false }), month(71)], { keepMonths: 0 })).toEqual(['month-71'])
   })
 
   const anyMonth = fc.record({

@@ -96,9 +96,9 @@ describe('applyRetention', () => {
   })
 
   it('keeps as many bytes as it is told to, counted from the newest, and always the present month', async () => {
-    await make(-3, -2, -1, 0)
+    await make(-4, -3, -2, 0)
     const sizes = new Map((await store.listPartitions()).map(each => [each.partition, each.bytes]))
-    const [third = '', second = '', first = '', present = ''] = months(-3, -2, -1, 0)
+    const [third = '', second = '', first = '', present = ''] = months(-4, -3, -2, 0)
     const bytesOf = (...names: readonly string[]) =>
       names.reduce((sum, name) => sum + (sizes.get(name) ?? 0), 0)
     const due = async (options: RetentionOptions) =>
@@ -107,7 +107,7 @@ describe('applyRetention', () => {
     expect(await due({ keepBytes: bytesOf(third, second, first, present) - 1 })).toEqual([third])
     expect(await due({ keepBytes: bytesOf(first, present) })).toEqual([third, second])
     expect(await due({ keepBytes: 0 })).toEqual([third, second, first])
-    expect(await due({ keepBytes: bytesOf(third, second, first, present), keepMonths: 2 })).toEqual([third])
+    expect(await due({ keepBytes: bytesOf(third, second, first, present), keepMonths: 3 })).toEqual([third])
     expect(await partitionNames(database)).toEqual([third, second, first, present])
     expect(await retirements()).toEqual([])
   })

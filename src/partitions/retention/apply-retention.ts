@@ -1,22 +1,13 @@
 import type { DueMonth, RetiredMonth } from '../../model/partition.ts'
 import type { Database, QueryRunner } from '../../pg/database.ts'
-import { selectTimestamp, timestampFromRow } from '../../pg/row-values.ts'
 import type { Actions } from '../actions.ts'
 import { listPartitions } from '../list-partitions.ts'
 import { recordMaintenance } from '../record-maintenance.ts'
+import { serverNow } from '../server-now.ts'
 import { planRetention } from './plan-retention.ts'
 import type { RetentionPolicy } from './retention-policy.ts'
 import { retireMonth } from './retire-month.ts'
 import { cancelRetirements } from './retirements.ts'
-
-const SERVER_NOW = `
-  SELECT ${selectTimestamp('now')}
-  FROM (SELECT now() AS now) AS server`
-
-async function serverNow(db: QueryRunner): Promise<string> {
-  const { rows } = await db.query<{ now: string }>(SERVER_NOW)
-  return timestampFromRow(rows[0]?.now ?? '')
-}
 
 /** Which months a policy would take out now, oldest first. Changes nothing. */
 export async function planDueMonths(db: QueryRunner, policy: RetentionPolicy): Promise<readonly DueMonth[]> {

@@ -1,11 +1,14 @@
 import type { AlertPartition } from '../../model/partition.ts'
 import type { RetentionPolicy } from './retention-policy.ts'
 
+/** The window of docs/design/ingest.md, "Exactly once". */
+const RESEND_WINDOW_MS = 7 * 86_400_000
+
 type Month = AlertPartition & { readonly from: string; readonly to: string }
 
 /**
- * Which months go, oldest first. Only whole months that ended before the present one began are looked at, and of those only
- * the ones whose bounds are a month's: a partition with other bounds has no archive to go to.
+ * Which months go, oldest first. Only whole months are looked at that ended more than a week ago: until then an alert of theirs
+ * may be sent again, and has to be recognised. And only those whose bounds are a month's: others have no archive to go to.
  * @param now the server's, RFC 3339 in UTC.
  */
 export function planRetention(
@@ -16,7 +19,8 @@ export function planRetention(
   const counted = partitions
     .filter(isMonth)
     .filter(({ state, restoredAt }) => restoredAt === null || policy.includeRestored || state === 'detached')
-  const ended = counted.filter(({ to }) => to <= firstOfMonth(now, 0))
+  const aWeekAgo = new Date(Date.parse(now) - RESEND_WINDOW_MS).toISOString()
+  const ended = counted.filter(({ to }) => to <= aWeekAgo)
   // The empty text comes before every moment.
   const oldestKept = policy.keepMonths === undefined ? '' : firstOfMonth(now, policy.keepMonths)
   const overflow = beyondBytes(counted, policy.keepBytes ?? Number.POSITIVE_INFINITY)
@@ -27,7 +31,11 @@ export function planRetention(
 
 function isMonth(partition: AlertPartition): partition is Month {
   return (
-    partition.isMonth && partition.from !== null && partition.to !== null && partition.state !== 'detaching'
+    partition.isMonth &&
+    partition.isTable &&
+    partition.from !== null &&
+    partition.to !== null &&
+    partition.state !== 'detaching'
   )
 }
 

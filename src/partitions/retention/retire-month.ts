@@ -3,7 +3,7 @@ import type { Database } from '../../pg/database.ts'
 import { dropArchivedTable } from '../archive/drop-archived-table.ts'
 import { writeArchive } from '../archive/write-archive.ts'
 import { detachPartition } from './detach-partition.ts'
-import { closeRetirement, openRetirement } from './retirements.ts'
+import { cancelRetirements, closeRetirement, openRetirement } from './retirements.ts'
 
 export interface RetireOptions {
   readonly archiveDir: string | undefined
@@ -23,7 +23,13 @@ export async function retireMonth(
   const { partition, from, to } = month
   if (month.state === 'attached') {
     await openRetirement(db, month)
-    await detachPartition(db, partition, signal)
+    try {
+      await detachPartition(db, partition, signal)
+    } catch (error) {
+      // Whoever detaches it by hand meanwhile wants to keep it. One that is pending stays on its way out.
+      await cancelRetirements(db).catch(() => undefined)
+      throw error
+    }
   }
   if (archiveDir === undefined) {
     return { partition, from, to, outcome: 'detached', rows: null, manifest: null }

@@ -3,6 +3,8 @@ export type { AlertCounts } from './alerts/alert-counters.ts'
 export { AlertsNotStoredError, type UnstoredAlert } from './alerts/alerts-not-stored.ts'
 export type { DeadLetteredAlert } from './alerts/durable-store.ts'
 export type { FlushStats } from './alerts/flush-statistics.ts'
+export { AuditDamagedError } from './audit/checkpoint/audit-damaged-error.ts'
+export { type AuditKey, generateAuditKey } from './audit/note/audit-key.ts'
 export { diagnose } from './doctor/diagnose.ts'
 export type { DiagnoseOptions } from './doctor/diagnose-options.ts'
 export {
@@ -51,6 +53,11 @@ export {
   TRIPWIRE_TYPES,
   type TripwireType,
 } from './model/alert.ts'
+export type {
+  AuditCheckpoint,
+  AuditCheckpointOptions,
+  AuditCheckpointProgress,
+} from './model/audit-checkpoint.ts'
 export {
   type AppendAuditOptions,
   type AuditEntry,

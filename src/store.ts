@@ -5,6 +5,7 @@ import { Ingest } from './alerts/ingest.ts'
 import { queryAlerts } from './alerts/query-alerts.ts'
 import { APPEND_CONNECTIONS } from './audit/append/group-commit.ts'
 import { AuditWriter } from './audit/audit-writer.ts'
+import { createCheckpoint } from './audit/checkpoint/create-checkpoint.ts'
 import { queryAuditEntries } from './audit/query-audit-entries.ts'
 import { verifyAuditChain } from './audit/verify/verify-audit-chain.ts'
 import { InvalidInputError, TripwireStorageError } from './errors.ts'
@@ -12,6 +13,7 @@ import { getHost, listHosts } from './hosts/read-hosts.ts'
 import { upsertHost } from './hosts/upsert-host.ts'
 import { requireSchema } from './migrate/require-schema.ts'
 import type { AlertPage, AlertQuery, AlertReceipt, NewAlert } from './model/alert.ts'
+import type { AuditCheckpoint, AuditCheckpointOptions } from './model/audit-checkpoint.ts'
 import type { AppendAuditOptions, AuditEntry, AuditQuery, NewAuditEntry } from './model/audit-entry.ts'
 import type { AuditVerification, VerifyAuditOptions } from './model/audit-verification.ts'
 import type { DeadLetter, DeadLetterFilter, RedriveReport } from './model/dead-letter.ts'
@@ -300,6 +302,22 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
   async verifyAuditChain(options: VerifyAuditOptions = {}): Promise<AuditVerification> {
     this.#refuseWhenClosed()
     return verifyAuditChain(this.#maintenanceDb, options, { signal: this.#maintenance.signal })
+  }
+
+  /**
+   * Signs the newest entries of all chains, once everything that is new since the earlier checkpoint is verified and each head of that
+   * one is found again, all in one snapshot. Writes the signed note and the heads to `out`, to `folder`, or to both; never over a file.
+   *
+   * ```ts
+   * await store.createAuditCheckpoint({ key: '/etc/tripwire/audit-key', folder: '/var/lib/tripwire/checkpoints' })
+   * ```
+   * @throws AuditDamagedError with the findings: nothing was signed.
+   * @throws TripwireStorageError AUDIT_KEY_UNUSABLE; AUDIT_CHECKPOINT_INVALID, AUDIT_CHECKPOINT_UNVERIFIED: the earlier one cannot be
+   *   trusted; AUDIT_FILE_FAILED. The reason of the signal.
+   */
+  async createAuditCheckpoint(options: AuditCheckpointOptions): Promise<AuditCheckpoint> {
+    this.#refuseWhenClosed()
+    return createCheckpoint(this.#maintenanceDb, options, { signal: this.#maintenance.signal })
   }
 
   /** Every partition of alerts, and the months that are on their way out. Oldest first. */

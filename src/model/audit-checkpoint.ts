@@ -3,7 +3,12 @@ export interface AuditCheckpointOptions {
   /** The private key: its text, or the path of a file that holds it and that only its owner can use. */
   readonly key: string
   /**
-   * The path of an earlier checkpoint of the same key. What was added since is verified, and each of its heads must be found
+   * Public keys of before, each its text or the path of its file: earlier checkpoints and the manifests of prunings may be
+   * signed by them, too. Defaults to none.
+   */
+  readonly trustedKeys?: readonly string[] | undefined
+  /**
+   * The path of an earlier checkpoint. What was added since is verified, and each of its heads must be found
    * again. Defaults to the newest one in `folder`; without any, all entries are verified.
    */
   readonly previous?: string | undefined
@@ -43,13 +48,4 @@ export interface AuditCheckpoint {
   readonly heads: string
   /** The paths of the notes that were written, in `folder` first. */
   readonly files: readonly string[]
-}
-
-/** Why no checkpoint was signed. */
-export interface AuditDamage {
-  readonly verdict: string
-  readonly hostId: string
-  readonly sequenceNum: string | null
-  readonly expected: string
-  readonly found: string
 }

@@ -1,23 +1,27 @@
 import { TripwireStorageError } from '../../errors.ts'
-import type { AuditDamage } from '../../model/audit-checkpoint.ts'
+import type { AuditFinding } from '../../model/audit-verification.ts'
 
-/** The audit log is damaged, so no checkpoint was signed: one would make the damage look right. */
+/** The audit log is damaged, or it cannot be told that it is not. No checkpoint was signed: one would make it look right. */
 export class AuditDamagedError extends TripwireStorageError {
-  /** What is damaged, in the order of the hosts. */
-  readonly findings: readonly AuditDamage[]
+  /** The first ones. */
+  readonly findings: readonly AuditFinding[]
+  /** How many there are in all. */
+  readonly findingCount: number
 
-  constructor(findings: readonly AuditDamage[]) {
+  constructor(findings: readonly AuditFinding[], findingCount: number) {
     const first = findings[0]
     super(
       'AUDIT_DAMAGED',
-      `${findings.length} findings in the audit log${first ? `, the first: ${describeDamage(first)}` : ''}`,
-      { hint: 'see the findings of this error, or run: tripwire-storage audit verify' },
+      `nothing was signed; findings in the audit log: ${findingCount}${first ? `, the first: ${describeFinding(first)}` : ''}`,
+      { hint: 'see the findings of this error; tripwire-storage audit verify looks at all entries' },
     )
     this.findings = findings
+    this.findingCount = findingCount
   }
 }
 
-export function describeDamage({ verdict, hostId, sequenceNum, expected, found }: AuditDamage): string {
-  const where = sequenceNum === null ? `host ${hostId}` : `host ${hostId}, entry ${sequenceNum}`
-  return `${verdict}: ${where}: expected ${expected}, found ${found}`
+function describeFinding({ kind, hostId, sequenceNum, expected, found }: AuditFinding): string {
+  const host = hostId === null ? '' : ` of host ${hostId}`
+  const entry = sequenceNum === null ? '' : `, entry ${sequenceNum}`
+  return `${kind}${host}${entry}: expected ${expected}, found ${found}`
 }

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
 import { InvalidInputError, TripwireStorageError } from '../../errors.ts'
 import { systemCode, writeNewFile } from '../../files/new-file.ts'
 import { readAtMost } from '../../files/read-at-most.ts'
@@ -10,6 +10,8 @@ import { type Head, LONGEST_HEAD_BYTES } from './head.ts'
 /** A checkpoint whose signature is right, with the heads that it was signed over. */
 export interface SignedCheckpoint {
   readonly path: string
+  /** The note as it stands in the file. */
+  readonly note: string
   readonly checkpoint: Checkpoint
   /** In the order of their hosts. */
   readonly heads: readonly Head[]
@@ -87,7 +89,7 @@ export async function readCheckpoint(
   const checkpoint = openCheckpoint(notePath, note, trusted)
   const heads = parseHeads(await readHeadsFile(headsPath(notePath), checkpoint), checkpoint)
   if (typeof heads === 'string') throw invalid(headsPath(notePath), heads)
-  return { path: notePath, checkpoint, heads }
+  return { path: notePath, note: note.toString(), checkpoint, heads }
 }
 
 async function readNote(field: string, path: string): Promise<Buffer> {
@@ -134,7 +136,13 @@ export async function writeCheckpoint(
   { note, heads }: CheckpointFiles,
 ): Promise<void> {
   await writeFileOnce(field, headsPath(path), heads)
-  await writeFileOnce(field, path, note)
+  try {
+    await writeFileOnce(field, path, note)
+  } catch (error) {
+    // Without their note they are nothing, and would be in the way of the next try.
+    await rm(headsPath(path), { force: true }).catch(() => undefined)
+    throw error
+  }
 }
 
 async function writeFileOnce(field: string, path: string, content: string): Promise<void> {

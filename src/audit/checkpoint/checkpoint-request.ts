@@ -1,9 +1,10 @@
 import { access } from 'node:fs/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { InvalidInputError } from '../../errors.ts'
 import type { AuditCheckpointProgress } from '../../model/audit-checkpoint.ts'
 import { parseObject, parseOptional } from '../../model/input.ts'
-import type { NoteSigner } from '../note/audit-key.ts'
-import { readSigner } from '../note/key-files.ts'
+import type { NoteSigner, NoteVerifier } from '../note/audit-key.ts'
+import { readSigner, readVerifier } from '../note/key-files.ts'
 import {
   headsPath,
   parseCheckpointPath,
@@ -16,6 +17,8 @@ import { newestInFolder } from './checkpoint-folder.ts'
 /** The options of `createAuditCheckpoint`, with what the files say that they name. */
 export interface CheckpointRequest {
   readonly signer: NoteSigner
+  /** The public key of the signer, and those of before. */
+  readonly trusted: readonly NoteVerifier[]
   /** Entries after its heads are verified; without it, all entries. */
   readonly basis: SignedCheckpoint | undefined
   /** The heads of these must be found again. */
@@ -26,7 +29,7 @@ export interface CheckpointRequest {
   readonly onProgress: ((progress: AuditCheckpointProgress) => void) | undefined
 }
 
-const OPTIONS = ['key', 'previous', 'out', 'folder', 'signal', 'onProgress'] as const
+const OPTIONS = ['key', 'trustedKeys', 'previous', 'out', 'folder', 'signal', 'onProgress'] as const
 
 /**
  * Reads the options and the files that they name. Everything that can be refused is refused here, before entries are verified.
@@ -39,7 +42,7 @@ export async function readRequest(options: unknown): Promise<CheckpointRequest> 
   const out = parseOptional(given.out, value => parseCheckpointPath('options.out', value)) ?? undefined
   if (out !== undefined) await requireFree('options.out', out)
   const folder = parseOptional(given.folder, value => parsePath('options.folder', value)) ?? undefined
-  const trusted = [signer.verifier]
+  const trusted = [signer.verifier, ...(await readTrustedKeys('options.trustedKeys', given.trustedKeys))]
   const newest = folder === undefined ? undefined : await newestInFolder('options.folder', folder, trusted)
   const previous =
     given.previous === undefined || given.previous === null
@@ -47,13 +50,20 @@ export async function readRequest(options: unknown): Promise<CheckpointRequest> 
       : await readCheckpoint('options.previous', given.previous, trusted)
   return {
     signer,
+    trusted,
     basis: previous ?? newest,
-    earlier: [previous, newest].filter(each => each !== undefined),
+    earlier: distinct([previous, newest].filter(each => each !== undefined)),
     out,
     folder,
     signal: parseSignal(given.signal),
     onProgress: parseListener(given.onProgress),
   }
+}
+
+async function readTrustedKeys(field: string, keys: unknown): Promise<readonly NoteVerifier[]> {
+  if (keys === undefined) return []
+  if (!Array.isArray(keys)) throw new InvalidInputError(field, keys, 'a list of public keys')
+  return Promise.all(keys.map((key: unknown, index) => readVerifier(`${field}[${index}]`, key)))
 }
 
 function parsePath(field: string, value: unknown): string {
@@ -80,4 +90,11 @@ function parseListener(value: unknown): ((progress: AuditCheckpointProgress) => 
   if (value === undefined) return undefined
   if (typeof value !== 'function') throw new InvalidInputError('options.onProgress', value, 'a function')
   return progress => value(progress)
+}
+
+/** The newest in the folder is often the previous one, too. */
+function distinct(all: readonly SignedCheckpoint[]): readonly SignedCheckpoint[] {
+  return all.filter(
+    (each, index) => index === all.findIndex(other => isDeepStrictEqual(other.checkpoint, each.checkpoint)),
+  )
 }

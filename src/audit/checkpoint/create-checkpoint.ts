@@ -1,9 +1,14 @@
 import { join } from 'node:path'
-import type { AuditCheckpoint, AuditCheckpointProgress, AuditDamage } from '../../model/audit-checkpoint.ts'
+import type { AuditCheckpoint } from '../../model/audit-checkpoint.ts'
+import type { AuditFinding } from '../../model/audit-verification.ts'
 import { parseTimestamp } from '../../model/timestamp.ts'
-import type { Database, QueryRunner } from '../../pg/database.ts'
+import type { Database } from '../../pg/database.ts'
 import { integerFromRow } from '../../pg/row-values.ts'
 import { signNote } from '../note/signed-note.ts'
+import { beginSnapshot } from '../verify/audit-snapshot.ts'
+import type { CheckPruning } from '../verify/prunings.ts'
+import type { VerifyContext } from '../verify/verify-audit-chain.ts'
+import { type NewEntriesVerification, verifyNewEntries } from '../verify/verify-new-entries.ts'
 import { AuditDamagedError } from './audit-damaged-error.ts'
 import { type CheckpointFiles, type SignedCheckpoint, writeCheckpoint } from './checkpoint-files.ts'
 import { folderName } from './checkpoint-folder.ts'
@@ -13,27 +18,9 @@ import { findHeadsAgain } from './find-heads-again.ts'
 import type { Head } from './head.ts'
 import { readHeads } from './read-heads.ts'
 
-/** What came out of verifying the entries after some heads. */
-export interface NewEntriesReport {
-  readonly entries: number
-  /** Of these, how many are of version 0. */
-  readonly unprotectedEntries: number
-  readonly findings: readonly AuditDamage[]
-}
-
-/** Verifies the entries of all chains that come after these heads, by host; of a chain without a head there, all entries. */
-export type VerifyNewEntries = (
-  transaction: QueryRunner,
-  options: {
-    readonly afterHeads: ReadonlyMap<string, Head>
-    readonly signal: AbortSignal | undefined
-    readonly onProgress: ((progress: AuditCheckpointProgress) => void) | undefined
-  },
-) => Promise<NewEntriesReport>
-
 /**
  * Signs the heads of all chains as they stand in one snapshot, once everything in it that is new is verified and every head of
- * the earlier checkpoints is found again. Options are read at the border: see `AuditCheckpointOptions`.
+ * the earlier checkpoints is found again. See `Store.createAuditCheckpoint`. Without a check of prunings, nothing is signed over one.
  * @throws InvalidInputError
  * @throws AuditDamagedError: nothing was signed. TripwireStorageError AUDIT_KEY_UNUSABLE, AUDIT_CHECKPOINT_INVALID,
  *   AUDIT_CHECKPOINT_UNVERIFIED, AUDIT_FILE_FAILED. DatabaseError. The reason of the signal.
@@ -41,12 +28,14 @@ export type VerifyNewEntries = (
 export async function createCheckpoint(
   db: Database,
   options: unknown,
-  verifyNewEntries: VerifyNewEntries,
+  { signal: closing, pruningChecker }: VerifyContext = {},
 ): Promise<AuditCheckpoint> {
   const request = await readRequest(options)
-  const { signer, signal } = request
-  const { heads, report } = await verifiedHeads(db, request, verifyNewEntries)
-  signal?.throwIfAborted()
+  const { signer, trusted } = request
+  const signal = AbortSignal.any([request.signal, closing].flatMap(each => each ?? []))
+  const checkPruning = pruningChecker && checkByAny(trusted.map(pruningChecker))
+  const { heads, report } = await verifiedHeads(db, request, signal, checkPruning)
+  signal.throwIfAborted()
   const checkpoint = makeCheckpoint(signer.verifier.name, timeAfter(request.earlier), heads)
   const files = { note: signNote(checkpointText(checkpoint), [signer]), heads: headsText(heads) }
   return {
@@ -62,33 +51,42 @@ export async function createCheckpoint(
   }
 }
 
-/** One snapshot. A row that a policy would hide must be an error: its chain would be missing. */
-const PREPARE_SNAPSHOT = `
-  SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
-  SET LOCAL row_security = off`
-
 async function verifiedHeads(
   db: Database,
-  { basis, earlier, signal, onProgress }: CheckpointRequest,
-  verifyNewEntries: VerifyNewEntries,
-): Promise<{ readonly heads: readonly Head[]; readonly report: NewEntriesReport }> {
+  { basis, earlier, onProgress }: CheckpointRequest,
+  signal: AbortSignal,
+  checkPruning: CheckPruning | undefined,
+): Promise<{ readonly heads: readonly Head[]; readonly report: NewEntriesVerification }> {
+  const afterHeads = headsByHost(basis?.heads ?? [])
+  signal.throwIfAborted()
   try {
     return await db.transaction(async transaction => {
-      await transaction.runScript(PREPARE_SNAPSHOT)
-      const heads = await readHeads(transaction, signal)
-      const byHost = headsByHost(heads)
-      const findings: AuditDamage[] = []
-      for (const each of earlier) findings.push(...(await findHeadsAgain(transaction, each, byHost, signal)))
-      const afterHeads = headsByHost(basis?.heads ?? [])
-      const report = await verifyNewEntries(transaction, { afterHeads, signal, onProgress })
-      findings.push(...report.findings)
-      if (findings.length > 0) throw new AuditDamagedError(findings)
+      await beginSnapshot(transaction)
+      const { heads, findings } = await readHeads(transaction, signal)
+      const lost: AuditFinding[] = []
+      for (const each of earlier) {
+        lost.push(...(await findHeadsAgain(transaction, each, headsByHost(heads), signal)))
+      }
+      const report = await verifyNewEntries(transaction, { afterHeads, checkPruning, signal, onProgress })
+      const all = [...lost, ...findings, ...report.findings]
+      if (all.length > 0)
+        throw new AuditDamagedError(all, lost.length + findings.length + report.findingCount)
       return { heads, report }
-    })
+    }, signal)
   } catch (error) {
     // The transaction takes the reason for an error of the connection.
-    signal?.throwIfAborted()
+    signal.throwIfAborted()
     throw error
+  }
+}
+
+/** A manifest is verified when one of the trusted keys has signed it. */
+function checkByAny(checks: readonly CheckPruning[]): CheckPruning {
+  return pruning => {
+    const results = checks.map(check => check(pruning))
+    const result =
+      results.find(each => each.outcome === 'verified') ?? results.find(each => each.outcome === 'altered')
+    return result ?? results[0] ?? { outcome: 'unverified', expected: 'a trusted key', found: 'none' }
   }
 }
 

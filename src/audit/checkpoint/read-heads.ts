@@ -1,4 +1,4 @@
-import { TripwireStorageError } from '../../errors.ts'
+import type { AuditFinding } from '../../model/audit-verification.ts'
 import type { QueryRunner } from '../../pg/database.ts'
 import { type Head, parseHead } from './head.ts'
 
@@ -74,30 +74,44 @@ interface HeadRow {
   readonly link_hash: string
 }
 
-/**
- * The heads of all chains, in the order of their hosts. The transaction must see one snapshot: REPEATABLE READ.
- * @throws TripwireStorageError MALFORMED_ROW when a head has a hash or a number that cannot be one.
- */
-export async function readHeads(transaction: QueryRunner, signal?: AbortSignal): Promise<readonly Head[]> {
+export interface ChainHeads {
+  /** In the order of their hosts. */
+  readonly heads: readonly Head[]
+  /** The newest entries that can be no heads, because their hash is none. */
+  readonly findings: readonly AuditFinding[]
+}
+
+/** The heads of all chains. The transaction must see one snapshot: REPEATABLE READ. */
+export async function readHeads(transaction: QueryRunner, signal?: AbortSignal): Promise<ChainHeads> {
   const heads: Head[] = []
+  const findings: AuditFinding[] = []
   await transaction.runScript(DECLARE_HEADS)
   for (;;) {
     signal?.throwIfAborted()
     const { rows } = await transaction.query<HeadRow>(`FETCH ${FETCH_ROWS} FROM chain_heads`)
-    for (const row of rows) heads.push(headFromRow(row))
+    for (const row of rows) {
+      const head = headFromRow(row)
+      if (head === undefined) findings.push(unusableHead(row))
+      else heads.push(head)
+    }
     if (rows.length < FETCH_ROWS) break
   }
   await transaction.runScript('CLOSE chain_heads')
-  return heads
+  return { heads, findings }
 }
 
-function headFromRow({ host_id, sequence_num, link_hash }: HeadRow): Head {
-  const head = parseHead(`${host_id} ${sequence_num} ${link_hash}`)
-  if (head !== undefined) return head
-  throw new TripwireStorageError(
-    'MALFORMED_ROW',
-    `the newest audit entry of host ${host_id} has the number ${sequence_num} and the hash ${JSON.stringify(link_hash)}, which cannot be`,
-  )
+function headFromRow({ host_id, sequence_num, link_hash }: HeadRow): Head | undefined {
+  return parseHead(`${host_id} ${sequence_num} ${link_hash}`)
+}
+
+function unusableHead({ host_id, sequence_num, link_hash }: HeadRow): AuditFinding {
+  return {
+    kind: 'altered-row',
+    hostId: host_id,
+    sequenceNum: sequence_num,
+    expected: 'a number from 1 on, and 64 hexadecimal digits',
+    found: JSON.stringify(link_hash),
+  }
 }
 
 const READ_LINK_HASHES = `
@@ -130,4 +144,23 @@ export async function readLinkHashes(
     for (const row of rows) found.set(row.host_id, found.has(row.host_id) ? TWO_ENTRIES : row.link_hash)
   }
   return found
+}
+
+const LIST_PRUNED_HEADS = `
+  SELECT DISTINCT ON (host_id)
+    host_id,
+    through_sequence AS sequence_num,
+    through_link_hash::text AS link_hash
+  FROM audit_prunings
+  ORDER BY host_id, through_sequence DESC`
+
+/** The last entry that was pruned of each chain, by host. */
+export async function readPrunedHeads(transaction: QueryRunner): Promise<ReadonlyMap<string, Head>> {
+  const { rows } = await transaction.query<HeadRow>(LIST_PRUNED_HEADS)
+  return new Map(
+    rows.flatMap(row => {
+      const head = headFromRow(row)
+      return head === undefined ? [] : [[row.host_id, head]]
+    }),
+  )
 }

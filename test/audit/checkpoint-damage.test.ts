@@ -1,0 +1,269 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { AuditDamagedError, generateAuditKey, type Store } from '../../src/index.ts'
+import { openStore, rejection } from '../store/fixtures.ts'
+import { useTestDatabase } from '../support/test-database.ts'
+import { append, newChain, rewrite, tamper } from './signed-chains.ts'
+
+const database = useTestDatabase()
+const { privateKey: key } = generateAuditKey('example.com/audit')
+let store: Store
+/** Six entries of each kind of chain; the checkpoints in the folder were made when there were two and three. */
+let own: string
+let given: string
+let mixed: string
+let folder: string
+
+beforeAll(async () => {
+  store = await openStore(database)
+  folder = await mkdtemp(join(tmpdir(), 'tripwire-checkpoints-'))
+  own = await newChain(database)
+  given = await newChain(database)
+  mixed = await newChain(database)
+  for (const count of [2, 1]) {
+    await append(database, own, count)
+    await append(database, given, count, 'given')
+    await append(database, mixed, count, 'unprotected')
+    await database.sql(`CREATE TABLE backup_${count} AS TABLE audit_entries`)
+    await store.createAuditCheckpoint({ key, folder })
+  }
+  await append(database, own, 3)
+  await append(database, given, 3, 'given')
+  await append(database, mixed, 3)
+  await database.sql('CREATE TABLE backup_all AS TABLE audit_entries')
+})
+afterAll(async () => {
+  await store.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const restore = (backup: string) =>
+  tamper(
+    database,
+    `DELETE FROM audit_prunings; DELETE FROM audit_entries; INSERT INTO audit_entries SELECT * FROM ${backup}`,
+  )
+
+let filesBefore: readonly string[]
+beforeEach(async () => {
+  filesBefore = (await readdir(folder)).sort()
+})
+afterEach(() => restore('backup_all'))
+
+/** The findings over which nothing was signed. */
+async function refusal(options: { readonly folder?: string } = { folder }): Promise<AuditDamagedError> {
+  const error = await rejection(store.createAuditCheckpoint({ key, ...options }))
+  expect((await readdir(folder)).sort()).toEqual(filesBefore)
+  if (!(error instanceof AuditDamagedError)) throw error
+  expect(error).toMatchObject({ code: 'AUDIT_DAMAGED' })
+  expect(error.findingCount).toBeGreaterThanOrEqual(error.findings.length)
+  return error
+}
+
+const placesOf = ({ findings }: AuditDamagedError) =>
+  findings.map(({ kind, hostId, sequenceNum }) => [kind, hostId, sequenceNum])
+
+describe('what is new', () => {
+  const hosts = { own: () => own, given: () => given, mixed: () => mixed }
+
+  it('is signed when it is not damaged, with and without an earlier checkpoint', async () => {
+    expect(await store.createAuditCheckpoint({ key })).toMatchObject({
+      verifiedEntries: 18,
+      unprotectedEntries: 3,
+    })
+    const apart = await mkdtemp(join(folder, 'apart-'))
+    expect(await store.createAuditCheckpoint({ key, folder: apart })).toMatchObject({ verifiedEntries: 18 })
+    expect(await store.createAuditCheckpoint({ key, folder: apart })).toMatchObject({ verifiedEntries: 0 })
+    await rm(apart, { recursive: true })
+  })
+
+  for (const kind of ['own', 'given', 'mixed'] as const) {
+    it.each([
+      ['payload', `'{"action": "nothing"}'`],
+      ['created_at', `created_at + INTERVAL '1 microsecond'`],
+      ['entry_id', 'gen_random_uuid()'],
+      ['event_hash', `repeat('0', 64)`],
+      ['event_hash', `'x'`],
+      ['prev_hash', `repeat('f', 64)`],
+      ['row_hash', `repeat('a', 64)`],
+      ['hash_version', '0'],
+      ['hash_version', '2'],
+      ['sequence_num', 'sequence_num + 10'],
+    ])(
+      `of the chain '${kind}' is refused when %s is %s in any entry after the earlier checkpoint`,
+      async (column, value) => {
+        for (const number of [4, 5, 6]) {
+          await tamper(
+            database,
+            `UPDATE audit_entries SET ${column} = ${value} WHERE host_id = '${hosts[kind]()}' AND sequence_num = ${number}`,
+          )
+          for (const options of [{ folder }, {}]) {
+            const { findings } = await refusal(options)
+            expect(findings.every(finding => finding.hostId === hosts[kind]())).toBe(true)
+          }
+          await restore('backup_all')
+        }
+      },
+    )
+  }
+
+  it.each([
+    ['an entry is missing', () => `DELETE FROM audit_entries WHERE host_id = '${own}' AND sequence_num = 5`],
+    [
+      'two entries are swapped',
+      () => `
+        UPDATE audit_entries SET sequence_num = sequence_num + 100 WHERE host_id = '${own}' AND sequence_num IN (4, 5);
+        UPDATE audit_entries SET sequence_num = 109 - sequence_num WHERE host_id = '${own}' AND sequence_num > 100`,
+    ],
+    [
+      'an entry of another host is put in',
+      () => `
+        UPDATE audit_entries SET host_id = '${own}', sequence_num = 7 WHERE host_id = '${given}' AND sequence_num = 6`,
+    ],
+  ])('is refused when %s', async (_, sql) => {
+    await tamper(database, sql())
+    for (const options of [{ folder }, {}]) expect(placesOf(await refusal(options))[0]?.[1]).toBe(own)
+  })
+
+  it('is refused when a number stands there twice', async () => {
+    await database.sql('ALTER TABLE audit_entries DROP CONSTRAINT audit_host_sequence_unique')
+    await tamper(
+      database,
+      `INSERT INTO audit_entries
+       SELECT gen_random_uuid(), host_id, sequence_num, event_hash, prev_hash, '{}', created_at, hash_version, row_hash
+       FROM audit_entries WHERE host_id = '${own}' AND sequence_num = 5`,
+    )
+    for (const options of [{ folder }, {}]) expect(placesOf(await refusal(options))[0]?.[1]).toBe(own)
+    await restore('backup_all')
+    await database.sql(
+      'ALTER TABLE audit_entries ADD CONSTRAINT audit_host_sequence_unique UNIQUE (host_id, sequence_num)',
+    )
+  })
+
+  it('was verified before where it is not new: an old damage is for the verification of all entries', async () => {
+    await tamper(
+      database,
+      `UPDATE audit_entries SET payload = '{}' WHERE host_id = '${own}' AND sequence_num = 2`,
+    )
+    expect(placesOf(await refusal({}))).toEqual([['altered-row', own, '2']])
+    await expect(store.createAuditCheckpoint({ key, previous: newest() })).resolves.toMatchObject({
+      verifiedEntries: 9,
+    })
+  })
+})
+
+const newest = () => join(folder, filesBefore.filter(name => name.endsWith('.checkpoint')).at(-1) ?? '')
+
+describe('F32 what an earlier checkpoint has', () => {
+  it('is refused when a tail is missing', async () => {
+    await tamper(database, `DELETE FROM audit_entries WHERE host_id = '${own}' AND sequence_num > 2`)
+    expect(placesOf(await refusal())).toEqual([['tail-missing', own, '3']])
+  })
+
+  it('is refused when a host is missing, also with its row in hosts', async () => {
+    await tamper(database, `DELETE FROM audit_entries WHERE host_id = '${given}'`)
+    expect(placesOf(await refusal())).toEqual([['host-missing', given, '3']])
+  })
+
+  it('F33 is refused when the owner has emptied the table', async () => {
+    await tamper(database, 'TRUNCATE audit_entries')
+    const places = placesOf(await refusal())
+    expect(places.map(([kind]) => kind)).toEqual(['host-missing', 'host-missing', 'host-missing'])
+    expect(places.map(([, hostId]) => hostId)).toEqual([own, given, mixed].toSorted())
+  })
+
+  it('is refused when a chain was written anew with all its hashes', async () => {
+    await rewrite(database, own, 2)
+    expect(placesOf(await refusal())).toEqual([['rewritten', own, '3']])
+    await rewrite(database, own, 1)
+    expect(placesOf(await refusal())).toEqual([['rewritten', own, '3']])
+  })
+
+  it('is refused when the database is one of the past', async () => {
+    await restore('backup_2')
+    const places = placesOf(await refusal())
+    expect(places.map(([, hostId, sequenceNum]) => [hostId, sequenceNum])).toEqual(
+      [own, given, mixed].toSorted().map(hostId => [hostId, '3']),
+    )
+    expect(places.every(([kind]) => kind === 'tail-missing' || kind === 'rolled-back')).toBe(true)
+  })
+
+  it('is refused when one of the past was restored and has gone on since', async () => {
+    await restore('backup_2')
+    await append(database, own, 4)
+    await append(database, given, 4, 'given')
+    await append(database, mixed, 4)
+    const places = placesOf(await refusal())
+    expect(places).toEqual([own, given, mixed].toSorted().map(hostId => ['rewritten', hostId, '3']))
+  })
+
+  it('is looked for in the newest of the folder also when an older one is given', async () => {
+    await restore('backup_2')
+    const [oldest = ''] = filesBefore
+    await expect(store.createAuditCheckpoint({ key, previous: join(folder, oldest) })).resolves.toBeDefined()
+    const error = await rejection(
+      store.createAuditCheckpoint({ key, previous: join(folder, oldest), folder }),
+    )
+    expect(error).toMatchObject({ code: 'AUDIT_DAMAGED' })
+  })
+
+  it('alone shows a chain that was written anew: without it, such a chain is signed', async () => {
+    await rewrite(database, own, 1)
+    await expect(store.createAuditCheckpoint({ key })).resolves.toMatchObject({ verifiedEntries: 18 })
+  })
+})
+
+describe('F35 a pruning that nobody signed', () => {
+  const prune = (hostId: string, through: number, linkHash: string) => `
+    INSERT INTO audit_prunings (host_id, through_sequence, through_event_hash, through_link_hash, through_created_at, manifest)
+    SELECT '${hostId}', ${through}, event_hash, ${linkHash}, created_at, 'nobody signed this'
+    FROM audit_entries WHERE host_id = '${hostId}' AND sequence_num = 3`
+
+  it.each([
+    ['up to the signed head', 3],
+    ['beyond the signed head', 4],
+    ['of the whole chain and more', 100],
+  ])('%s does not account for the entries', async (_, through) => {
+    const hash = '(SELECT event_hash FROM audit_entries WHERE host_id = $h AND sequence_num = least($n, 6))'
+    const linkHash = hash.replace('$h', `'${own}'`).replace('$n', String(through))
+    await tamper(
+      database,
+      `${prune(own, through, linkHash)};
+       DELETE FROM audit_entries WHERE host_id = '${own}' AND sequence_num <= ${through}`,
+    )
+    for (const options of [{ folder }, {}]) {
+      expect(placesOf(await refusal(options))).toContainEqual(['pruning-unverified', own, String(through)])
+    }
+  })
+})
+
+describe('a role that can read and nothing else', () => {
+  it('signs with SELECT on four tables, and not when a policy hides rows from it', async () => {
+    const role = `auditor_${database.name}`
+    await database.sql(`
+      CREATE ROLE ${role} LOGIN PASSWORD 'secret';
+      GRANT SELECT ON audit_entries, audit_prunings, schema_migrations, schema_compatibility TO ${role}`)
+    const url = new URL(database.connectionString)
+    url.username = role
+    url.password = 'secret'
+    const reader = await openStore({ connectionString: url.href })
+    try {
+      expect(await reader.createAuditCheckpoint({ key })).toMatchObject({ verifiedEntries: 18 })
+      await database.sql(`
+        ALTER TABLE audit_entries ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY all_but_one ON audit_entries FOR SELECT USING (host_id <> '${own}')`)
+      await expect(reader.createAuditCheckpoint({ key })).rejects.toMatchObject({
+        code: 'QUERY_FAILED',
+        sqlState: '42501',
+      })
+    } finally {
+      await reader.close()
+      await database.sql(`
+        DROP POLICY IF EXISTS all_but_one ON audit_entries;
+        ALTER TABLE audit_entries DISABLE ROW LEVEL SECURITY;
+        DROP OWNED BY ${role};
+        DROP ROLE ${role}`)
+    }
+  })
+})

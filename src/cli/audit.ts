@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { checkpointCommand } from './audit/checkpoint.ts'
 import { keygenCommand } from './audit/keygen.ts'
 import { listCommand } from './audit/list.ts'
 import type { CommandContext } from './command-context.ts'
@@ -8,4 +9,5 @@ export function auditCommand(context: CommandContext): Command {
     .description('read the audit log, and sign checkpoints of it')
     .addCommand(listCommand(context))
     .addCommand(keygenCommand(context))
+    .addCommand(checkpointCommand(context))
 }

@@ -351,6 +351,7 @@ BEGIN
     RETURN NULL;
 END
 $function$;
+REVOKE EXECUTE ON ROUTINE alerts_check_hosts() FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION alerts_check_resends()
  RETURNS trigger
@@ -442,6 +443,7 @@ BEGIN
     RETURN NULL;
 END
 $function$;
+REVOKE EXECUTE ON ROUTINE alerts_check_resends() FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION audit_entries_continue_chain()
  RETURNS trigger
@@ -487,6 +489,7 @@ BEGIN
     RETURN NULL;
 END
 $function$;
+REVOKE EXECUTE ON ROUTINE audit_entries_continue_chain() FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION audit_refuse_change()
  RETURNS trigger
@@ -528,6 +531,7 @@ BEGIN
     RETURN NULL;
 END
 $function$;
+REVOKE EXECUTE ON ROUTINE audit_refuse_delete() FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION complete_alert_partition(p_partition regclass)
  RETURNS void
@@ -601,6 +605,7 @@ BEGIN
         USING ERRCODE = problem_state;
 END
 $function$;
+REVOKE EXECUTE ON ROUTINE ensure_alert_month_ahead(integer, integer) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION ensure_alert_partition(p_moment timestamp with time zone)
  RETURNS text
@@ -643,6 +648,7 @@ BEGIN
     RETURN make_alert_partition(p_moment);
 END
 $function$;
+REVOKE EXECUTE ON ROUTINE ensure_alert_partition(timestamp with time zone) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION ensure_alert_partitions(p_months_ahead integer DEFAULT 3)
  RETURNS TABLE(partition_name text, range_from timestamp with time zone, range_to timestamp with time zone, made boolean, problem_state text, problem text)
@@ -696,6 +702,7 @@ BEGIN
     END;
 END
 $function$;
+REVOKE EXECUTE ON ROUTINE ensure_alert_partitions(integer) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION find_alert_partition(p_moment timestamp with time zone)
  RETURNS regclass
@@ -754,6 +761,7 @@ BEGIN
     RETURN NULL;
 END
 $function$;
+REVOKE EXECUTE ON ROUTINE hosts_keep_alerts() FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION hosts_keep_identity()
  RETURNS trigger
@@ -851,6 +859,7 @@ AS $function$
     ) AS month
     ORDER BY listed.range_from NULLS LAST, found.relname
 $function$;
+REVOKE EXECUTE ON ROUTINE list_alert_partitions() FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION lock_audit_chains(p_host_ids uuid[])
  RETURNS TABLE(host_id uuid, sequence_num bigint, event_hash text, link_hash text, created_at timestamp with time zone, server_now timestamp with time zone)
@@ -905,6 +914,7 @@ BEGIN
         ON true;
 END
 $function$;
+REVOKE EXECUTE ON ROUTINE lock_audit_chains(uuid[]) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION make_alert_partition(p_moment timestamp with time zone)
  RETURNS text

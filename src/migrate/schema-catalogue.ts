@@ -153,8 +153,25 @@ const READ_INDEXES = `
     )
   ORDER BY relname COLLATE "C"`
 
+/** With who may call them, where that is not everybody. What the owner granted to a role is the owner's own affair. */
 const READ_FUNCTIONS = `
-  SELECT rtrim(pg_get_functiondef(pg_proc.oid), E'\\n') || ';' AS sql
+  SELECT
+    rtrim(pg_get_functiondef(pg_proc.oid), E'\\n')
+      || ';'
+      || CASE
+        WHEN EXISTS (
+          SELECT
+          FROM aclexplode(coalesce(proacl, acldefault('f', proowner)))
+          WHERE grantee = 0
+            AND privilege_type = 'EXECUTE'
+        )
+        THEN ''
+        ELSE format(
+          E'\\nREVOKE EXECUTE ON ROUTINE %I(%s) FROM PUBLIC;',
+          proname,
+          oidvectortypes(proargtypes)
+        )
+      END AS sql
   FROM pg_proc
   WHERE prokind IN ('f', 'p')
     AND ${isOurs('pg_proc', 'pronamespace')}

@@ -16,11 +16,13 @@ const COLUMN =
 
 export function readColumns(createTable: string): readonly TableColumn[] {
   const [, body = ''] = BODY.exec(createTable) ?? []
-  return body.split(',\n').flatMap(line => {
-    const [, name, definition, type, collation, notNull, defaultTo, generated] = COLUMN.exec(line) ?? []
-    if (name === undefined || definition === undefined || type === undefined) return []
-    return [{ name, definition, type, collation, notNull: notNull !== undefined, defaultTo, generated }]
-  })
+  return body.split(',\n').flatMap(line => readColumn(line) ?? [])
+}
+
+function readColumn(line: string): TableColumn | undefined {
+  const [, name, definition, type, collation, notNull, defaultTo, generated] = COLUMN.exec(line) ?? []
+  if (name === undefined || definition === undefined || type === undefined) return undefined
+  return { name, definition, type, collation, notNull: notNull !== undefined, defaultTo, generated }
 }
 
 /** The same statement with its columns in the order of their names: no statement of ours depends on their order. */
@@ -28,4 +30,25 @@ export function sortColumns(createTable: string): string {
   return createTable.replace(BODY, (whole, body: string) =>
     whole.replace(body, () => body.split(',\n').sort().join(',\n')),
   )
+}
+
+/** The same statement without columns that another does not have and that a row needs no value for. */
+export function withoutOptionalColumns(createTable: string, other: string): string {
+  const wanted = new Set(readColumns(other).map(({ name }) => name))
+  return createTable.replace(BODY, (whole, body: string) =>
+    whole.replace(body, () =>
+      body
+        .split(',\n')
+        .filter(line => {
+          const column = readColumn(line)
+          return column === undefined || wanted.has(column.name) || isNeeded(column)
+        })
+        .join(',\n'),
+    ),
+  )
+}
+
+/** Whether a row is refused that names no value for it. */
+export function isNeeded({ notNull, defaultTo, generated }: TableColumn): boolean {
+  return notNull && defaultTo === undefined && generated === undefined
 }

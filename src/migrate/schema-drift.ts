@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { QueryRunner } from '../pg/database.ts'
-import { sortColumns } from './schema-columns.ts'
+import { sortColumns, withoutOptionalColumns } from './schema-columns.ts'
 import { mendChanged, mendMissing, mendUnexpected } from './schema-mend.ts'
 import { takeSchemaSnapshot } from './schema-snapshot.ts'
 import {
   describeStatement,
+  FUNCTION_RIGHTS,
   readStatement,
   readStatements,
   type SchemaStatement,
@@ -119,7 +120,8 @@ function compare(wanted: SchemaStatement, present: SchemaStatement | undefined):
     const mend = mendMissing(wanted)
     return [{ kind: 'missing', object, expected: wanted.sql, found: null, firstDifference: null, mend }]
   }
-  const [expected, found] = [comparable(wanted), comparable(present)]
+  const expected = comparable(wanted)
+  const found = comparable(withoutHarmless(present, wanted))
   if (expected === found) return []
   return [
     {
@@ -131,6 +133,19 @@ function compare(wanted: SchemaStatement, present: SchemaStatement | undefined):
       mend: mendChanged(wanted, present),
     },
   ]
+}
+
+/**
+ * An operator may keep something for themselves: a column that our statements need not fill, and a function from everybody, of
+ * which we ask nothing.
+ */
+function withoutHarmless(present: SchemaStatement, wanted: SchemaStatement): SchemaStatement {
+  const { kind, sql } = present
+  if (kind === 'table') return { ...present, sql: withoutOptionalColumns(sql, wanted.sql) }
+  if (kind === 'function' && !FUNCTION_RIGHTS.test(wanted.sql)) {
+    return { ...present, sql: sql.replace(FUNCTION_RIGHTS, '') }
+  }
+  return present
 }
 
 const STORAGE_PARAMETERS = / WITH \([^)]*\)(?=;| WHERE |$)/m

@@ -1,6 +1,6 @@
 /** The SQL that brings an object of the schema back to what db/schema.sql says. */
-import { readColumns, type TableColumn } from './schema-columns.ts'
-import type { SchemaStatement } from './schema-statement.ts'
+import { isNeeded, readColumns, type TableColumn } from './schema-columns.ts'
+import { FUNCTION_RIGHTS, type SchemaStatement } from './schema-statement.ts'
 
 /** Where no statement does it: a person has to look. */
 function byHand({ kind, name }: SchemaStatement, reason: string): string {
@@ -9,18 +9,12 @@ function byHand({ kind, name }: SchemaStatement, reason: string): string {
 
 export function mendMissing(expected: SchemaStatement): string {
   const { kind, sql } = expected
+  // Nobody shall be able to call it in between.
+  if (kind === 'function' && FUNCTION_RIGHTS.test(sql)) return inTransaction(sql)
   // A partitioned index that is made for the parent alone stays invalid until every partition has one.
   if (kind === 'index') return sql.replace(' ON ONLY ', ' ON ')
-  if (kind === 'function') return sql + revokeFromPublic(expected)
   if (kind === 'trigger') return [sql, ...enableTrigger(expected)].join('\n')
   return sql
-}
-
-/** A function that runs with the rights of its owner is for those alone to whom the owner gives it. */
-function revokeFromPublic({ name, sql }: SchemaStatement): string {
-  const [head = ''] = sql.split('\nAS $')
-  if (!head.includes(' SECURITY DEFINER') || head.includes('\n RETURNS trigger')) return ''
-  return `\nREVOKE EXECUTE ON FUNCTION ${name} FROM PUBLIC;`
 }
 
 export function mendChanged(expected: SchemaStatement, found: SchemaStatement): string {
@@ -34,9 +28,7 @@ export function mendChanged(expected: SchemaStatement, found: SchemaStatement): 
     case 'index':
       return inTransaction(`DROP INDEX ${expected.name};`, mendMissing(expected))
     case 'function':
-      return signatureOf(expected) === signatureOf(found)
-        ? expected.sql
-        : inTransaction(`DROP ROUTINE ${expected.name};`, mendMissing(expected))
+      return mendFunction(expected, found)
     case 'trigger':
       return mendTrigger(expected, found)
     case 'policy':
@@ -65,6 +57,20 @@ export function mendUnexpected(found: SchemaStatement, signature: string | undef
 
 function inTransaction(...statements: readonly string[]): string {
   return ['BEGIN;', ...statements, 'COMMIT;'].join('\n')
+}
+
+function mendFunction(expected: SchemaStatement, found: SchemaStatement): string {
+  const [rights = ''] = FUNCTION_RIGHTS.exec(expected.sql) ?? []
+  const isSame = withoutRights(expected) === withoutRights(found)
+  if (isSame && rights !== '') return rights.trimStart()
+  if (signatureOf(expected) !== signatureOf(found)) {
+    return inTransaction(`DROP ROUTINE ${expected.name};`, expected.sql)
+  }
+  return rights === '' ? expected.sql : inTransaction(expected.sql)
+}
+
+function withoutRights({ sql }: SchemaStatement): string {
+  return sql.replace(FUNCTION_RIGHTS, '')
 }
 
 /** Arguments and result: CREATE OR REPLACE cannot change them. */
@@ -141,7 +147,9 @@ function mendTable(expected: SchemaStatement, found: SchemaStatement): string {
     }),
     ...present
       .filter(column => !wanted.some(({ name }) => name === column.name))
-      .map(({ name }) => `DROP COLUMN ${name}`),
+      .filter(isNeeded)
+      // What is in it is the operator's. It only must not be asked of us.
+      .map(({ name }) => `ALTER COLUMN ${name} DROP NOT NULL`),
     ...(found.sql.startsWith('CREATE UNLOGGED') ? ['SET LOGGED'] : []),
     ...(found.sql.includes('ENABLE ROW LEVEL SECURITY') ? ['DISABLE ROW LEVEL SECURITY'] : []),
   ]

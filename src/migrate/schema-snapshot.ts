@@ -1,6 +1,7 @@
 import { TripwireStorageError } from '../errors.ts'
 import type { QueryRunner } from '../pg/database.ts'
 import { CATALOGUE_SECTIONS } from './schema-catalogue.ts'
+import { FUNCTION_RIGHTS } from './schema-statement.ts'
 import { VERSION_TABLE } from './schema-version.ts'
 
 /** The statements that make the objects of one kind, in a fixed order. */
@@ -66,6 +67,9 @@ export function renderSnapshot({ sections }: SchemaSnapshot): string {
 /** The catalogues name the schema in some definitions and not in others. */
 function withoutSchema(statement: string, schema: string): string {
   const name = schema.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+  const qualified = new RegExp(`(?<=^|[\\s(])${name}\\.`, 'g')
   const [head = '', ...body] = statement.split('\nAS $')
-  return [head.replace(new RegExp(`(?<=^|[\\s(])${name}\\.`, 'g'), ''), ...body].join('\nAS $')
+  return [head.replace(qualified, ''), ...body]
+    .join('\nAS $')
+    .replace(FUNCTION_RIGHTS, rights => rights.replace(qualified, ''))
 }

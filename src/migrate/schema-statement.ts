@@ -21,6 +21,9 @@ export interface SchemaStatement {
   readonly sql: string
 }
 
+/** The end of a function that not everybody may call. */
+export const FUNCTION_RIGHTS = /\nREVOKE EXECUTE ON ROUTINE [^\n]* FROM PUBLIC;$/
+
 const NAME = String.raw`("(?:[^"]|"")*"|[^\s"(),;]+)`
 
 interface StatementForm {
@@ -99,5 +102,5 @@ export function readStatements(text: string): readonly SchemaStatement[] {
 /** The body of a function may hold empty lines. PostgreSQL ends it with the mark that it begins with. */
 function isWhole(statement: string): boolean {
   const [, mark] = /\nAS (\$\w*\$)/.exec(statement) ?? []
-  return mark === undefined || statement.endsWith(`${mark};`)
+  return mark === undefined || statement.replace(FUNCTION_RIGHTS, '').endsWith(`${mark};`)
 }

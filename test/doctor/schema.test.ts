@@ -73,11 +73,12 @@ describe('schema-drift', () => {
     await makeHealthy(database)
     await database.sql(`
       DROP INDEX idx_rules_host_id;
-      ALTER TABLE hosts ADD COLUMN owner text;
+      ALTER TABLE maintenance_tasks ADD COLUMN owner text NOT NULL DEFAULT '';
+      ALTER TABLE maintenance_tasks ALTER COLUMN owner DROP DEFAULT;
       ALTER TABLE alerts DISABLE TRIGGER alerts_check_hosts_on_insert;
       CREATE UNIQUE INDEX one_platform ON hosts (platform)`)
     const found = await expectFoundAndMended(database, [
-      'schema-drift: table hosts',
+      'schema-drift: table maintenance_tasks',
       'schema-drift: index idx_rules_host_id',
       'schema-drift: trigger alerts_check_hosts_on_insert on alerts',
       'schema-drift: index one_platform',
@@ -85,12 +86,24 @@ describe('schema-drift', () => {
     const drift = checkOf(found, 'schema-drift')
     expect(drift.message).toBe('4 objects not as the migrations make them')
     expect(drift.findings[0]).toMatchObject({
-      message: 'table hosts is not what the migrations make: expected "", found "owner text"',
+      message:
+        'table maintenance_tasks is not what the migrations make: expected "", found "owner text NOT NULL"',
       details: {
         kind: 'changed',
         expected: expect.any(String),
-        found: expect.stringContaining('owner text'),
+        found: expect.stringContaining('owner text NOT NULL'),
       },
     })
+    expect(await database.sql(`SELECT owner FROM maintenance_tasks`)).toEqual([{ owner: '' }])
+  })
+
+  it('finds that everybody may call what runs with the rights of its owner', async () => {
+    await migrateUp({ connectionString })
+    await makeHealthy(database)
+    await database.sql('GRANT EXECUTE ON FUNCTION hosts_keep_alerts() TO PUBLIC')
+    const found = await expectFoundAndMended(database, ['schema-drift: function hosts_keep_alerts'])
+    expect(checkOf(found, 'schema-drift').findings[0]?.mend).toBe(
+      'REVOKE EXECUTE ON ROUTINE hosts_keep_alerts() FROM PUBLIC;',
+    )
   })
 })

@@ -44,10 +44,10 @@ interface Change {
 
 const NEW_OBJECTS: readonly Change[] = [
   {
-    what: 'a column',
-    sql: 'ALTER TABLE hosts ADD note text',
-    found: ['changed: table hosts'],
-    differs: ['', 'note text'],
+    what: 'a column that every row needs a value for',
+    sql: 'ALTER TABLE maintenance_tasks ADD note text NOT NULL, ADD remark text',
+    found: ['changed: table maintenance_tasks'],
+    differs: ['', 'note text NOT NULL'],
   },
   {
     what: 'a constraint',
@@ -139,6 +139,18 @@ const CHANGED_OBJECTS: readonly Change[] = [
     differs: ["SET lock_timeout TO '1s'", 'AS $function$'],
   },
   {
+    what: 'who may call a function that runs as its owner',
+    sql: 'GRANT EXECUTE ON FUNCTION ensure_alert_partitions(integer) TO PUBLIC',
+    found: ['changed: function ensure_alert_partitions'],
+    differs: ['REVOKE EXECUTE ON ROUTINE ensure_alert_partitions(integer) FROM PUBLIC;', ''],
+  },
+  {
+    what: 'who may call a function of triggers that runs as its owner, and its body',
+    sql: `GRANT EXECUTE ON FUNCTION audit_refuse_delete() TO PUBLIC;
+          CREATE OR REPLACE FUNCTION audit_refuse_delete() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`,
+    found: ['changed: function audit_refuse_delete'],
+  },
+  {
     what: 'the result of a function',
     sql: `DROP FUNCTION record_maintenance;
           CREATE FUNCTION record_maintenance(p_task TEXT, p_error TEXT, p_settings JSONB) RETURNS INTEGER LANGUAGE sql RETURN 1`,
@@ -221,6 +233,11 @@ const MISSING_OBJECTS: readonly Change[] = [
     found: ['missing: trigger audit_entries_refuse_update on audit_entries'],
   },
   {
+    what: 'a function that everybody was kept from, and that gives several values',
+    sql: 'DROP FUNCTION ensure_alert_month_ahead',
+    found: ['missing: function ensure_alert_month_ahead'],
+  },
+  {
     what: 'a function and the triggers that call it',
     sql: 'DROP FUNCTION hosts_keep_alerts CASCADE',
     found: ['missing: function hosts_keep_alerts', 'missing: trigger hosts_keep_alerts on hosts'],
@@ -274,6 +291,18 @@ describe('what is no drift', () => {
       'CREATE INDEX ON hosts (platform); CREATE INDEX ON alerts (rule_name)',
     ],
     [
+      "an operator's columns, for which no row needs a value",
+      `ALTER TABLE hosts ADD note text, ADD "Rank, or none" integer NOT NULL DEFAULT 1;
+       ALTER TABLE alerts ADD seen boolean;
+       ALTER TABLE tripwire_rules ADD number integer NOT NULL GENERATED ALWAYS AS IDENTITY,
+         ADD length integer NOT NULL GENERATED ALWAYS AS (length(target)) STORED`,
+    ],
+    [
+      'who else may call a function, and who may not call one that runs as its caller',
+      `GRANT EXECUTE ON FUNCTION ensure_alert_partitions(integer), alerts_check_hosts() TO pg_monitor;
+       REVOKE EXECUTE ON FUNCTION record_maintenance(text, text, jsonb), hosts_refuse_truncate() FROM PUBLIC`,
+    ],
+    [
       'storage parameters',
       'ALTER TABLE hosts SET (autovacuum_vacuum_scale_factor = 0.01); ALTER INDEX idx_rules_host_id SET (fillfactor = 80)',
     ],
@@ -317,12 +346,12 @@ it('functions that run as their owner are kept from everybody, made by a migrati
   const ownersFunctions = `
     SELECT oid::regprocedure::text AS name, has_function_privilege('public', oid, 'EXECUTE') AS everybody
     FROM pg_proc
-    WHERE prosecdef AND prorettype <> 'trigger'::regtype AND pronamespace = 'public'::regnamespace
+    WHERE prosecdef AND pronamespace = 'public'::regnamespace
     ORDER BY 1`
   const made = await database.sql(ownersFunctions)
-  expect(made.length).toBeGreaterThan(2)
+  expect(made.length).toBeGreaterThan(7)
   expect(made.filter(({ everybody }) => everybody)).toEqual([])
-  for (const { name } of made) await database.sql(`DROP FUNCTION ${name}`)
+  for (const { name } of made) await database.sql(`DROP FUNCTION ${name} CASCADE`)
   for (const { mend } of await driftOf()) await database.sql(mend)
   expect(await database.sql(ownersFunctions)).toEqual(made)
 })

@@ -42,6 +42,11 @@ test.each([
   ['a sequence', 'CREATE SEQUENCE s', 'DROP SEQUENCE s'],
   ['a domain', 'CREATE DOMAIN d AS text', 'DROP DOMAIN d'],
   ['a function', 'CREATE FUNCTION f() RETURNS int LANGUAGE sql RETURN 1', 'DROP FUNCTION f'],
+  [
+    'who may not call a function',
+    'REVOKE EXECUTE ON FUNCTION hosts_keep_identity() FROM PUBLIC',
+    'GRANT EXECUTE ON FUNCTION hosts_keep_identity() TO PUBLIC',
+  ],
   ['a partition', "SELECT ensure_alert_partition('2025-01-01Z')", 'DROP TABLE alerts_y2025m01'],
   ['a comment on a table', "COMMENT ON TABLE hosts IS 'x'", 'COMMENT ON TABLE hosts IS NULL'],
   [

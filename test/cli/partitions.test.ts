@@ -116,7 +116,12 @@ describe('partitions', () => {
     expect(failed).toMatchObject({ exitCode: 1, stdout: '' })
     expect(failed.stderr).toContain('ARCHIVE_FAILED')
     const [report] = jsonLines(
-      (await run('retain', '--keep-months', '1', '--archive-dir', '/no/such/folder', '--json')).stdout,
+      (
+        await run(
+          ...['retain', '--keep-months', '1', '--archive-dir', '/no/such/folder'],
+          ...['--include-restored', '--json'],
+        )
+      ).stdout,
     )
     expect(report).toMatchObject({ skipped: false, failures: [{ code: 'ARCHIVE_FAILED', partition: NAME }] })
   })

@@ -1,6 +1,7 @@
 import type { AlertPartition, RetiredMonth } from '../../model/partition.ts'
 import type { Database } from '../../pg/database.ts'
 import { dropArchivedTable } from '../archive/drop-archived-table.ts'
+import { requireArchivable } from '../archive/require-archivable.ts'
 import { writeArchive } from '../archive/write-archive.ts'
 import { detachPartition } from './detach-partition.ts'
 import { cancelRetirements, closeRetirement, openRetirement } from './retirements.ts'
@@ -22,6 +23,8 @@ export async function retireMonth(
 ): Promise<RetiredMonth> {
   const { partition, from, to } = month
   if (month.state === 'attached') {
+    // Once it is detached, its alerts are in no query any more: only when there is a way on.
+    if (archiveDir !== undefined) await requireArchivable(db, partition, archiveDir)
     await openRetirement(db, month)
     try {
       await detachPartition(db, partition, signal)

@@ -2,7 +2,7 @@ import { CommanderError } from 'commander'
 import type { CommandContext } from '../../src/cli/command-context.ts'
 import { EXIT_CODE } from '../../src/cli/exit-code.ts'
 import { buildProgram } from '../../src/cli/program.ts'
-import { reportError } from '../../src/cli/run-command.ts'
+import { reportError } from '../../src/cli/report-error.ts'
 
 export interface CliResult {
   readonly exitCode: number

@@ -42,7 +42,7 @@ export interface ChainCounts {
 export interface ChainEnd {
   /** The largest number that has a row. */
   readonly sequenceNum: bigint
-  /** The last number of version 0, if there are such entries. */
+  /** The last number of version 0 before the protected entries, if there are such. */
   readonly lastUnprotected: bigint | undefined
   /** The link hashes that the watched number may have; empty when it has no row. */
   readonly watched: ReadonlySet<string>
@@ -192,16 +192,16 @@ export class ChainWalk {
     this.#point = storedPoint(row)
     this.#number = sequenceNum
     this.#lastAccepted = sequenceNum
-    if (sequenceNum === this.#watchedNumber) this.#watch(row, true)
+    // One that is altered has a finding already.
+    if (sequenceNum === this.#watchedNumber) this.#watch(row, !this.#unprotected?.isReported)
   }
 
   #acceptUnprotected(row: AuditRow, sequenceNum: bigint, before: ChainPoint): void {
     const isAltered = wasProtected(row, before)
-    this.#unprotected = { row, before, isReported: isAltered }
-    this.#lastUnprotected = sequenceNum
+    this.#unprotected = { row, before, isReported: isAltered || this.#isProtected }
+    if (!this.#unprotected.isReported) this.#lastUnprotected = sequenceNum
     if (isAltered) this.#onFinding(altered(sequenceNum, 'hash_version 1', 'hash_version 0'))
     else if (this.#isProtected) {
-      this.#unprotected.isReported = true
       this.#onFinding({
         kind: 'protection-removed',
         sequenceNum: String(sequenceNum),

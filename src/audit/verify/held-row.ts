@@ -8,6 +8,7 @@ import {
   isUnprotected,
   recomputedLink,
   storedLink,
+  wasProtected,
 } from './entry-links.ts'
 
 /** What is known of the entry before a row that does not fit. */
@@ -86,11 +87,11 @@ function judgeBeforeStart(row: AuditRow): Judgement {
 }
 
 function judgeUnprotected(row: AuditRow, before: Before): Judgement {
+  if (before.is === 'certain' && wasProtected(row, before.point)) {
+    return judge('altered-row', 'hash_version 1', `hash_version ${row.version || 'NULL'}`)
+  }
   if (!isUnprotected(row)) {
-    const isOurs = before.is === 'certain' && recomputedLink(row, before.point.linkHash) === storedLink(row)
-    return isOurs
-      ? judge('altered-row', 'hash_version 1', `hash_version ${row.version || 'NULL'}`)
-      : judge('unknown-version', 'hash_version 0 or 1', `hash_version ${row.version || 'NULL'}`)
+    return judge('unknown-version', 'hash_version 0 or 1', `hash_version ${row.version || 'NULL'}`)
   }
   if (isGiven(row)) return judge('altered-row', 'no row_hash in version 0', `row_hash ${row.rowHash}`)
   if (before.is === 'certain')

@@ -5,9 +5,9 @@ import { SQLSTATE } from '../pg/sqlstate.ts'
 import { withAbortReason } from './archive/abort-reason.ts'
 import { requireSameContent } from './archive/archive-errors.ts'
 import { requireRegistered, requireSameHosts } from './archive/archived-hosts.ts'
-import { attachTable } from './archive/attach-table.ts'
 import { fillTable } from './archive/fill-table.ts'
 import type { ArchiveManifest } from './archive/manifest.ts'
+import { retryStatement } from './archive/retry-statement.ts'
 import { digestTable } from './archive/table-lines.ts'
 import { prepareTransaction } from './archive/transaction-settings.ts'
 import { readArchive, verifyArchive } from './archive/verify-archive.ts'
@@ -31,7 +31,7 @@ const LONGEST_PATH = 4096
 /**
  * Brings a month back from its archive, as a partition with the same rows. The archive is verified before anything is written, and
  * the new table compared with it before it is attached. It is one transaction: a cut leaves nothing. Readers and writers of
- * `alerts` go on meanwhile.
+ * `alerts` go on meanwhile; a detachment waits, as for any long query.
  * @throws InvalidInputError
  * @throws TripwireStorageError ARCHIVE_MISMATCH when the archive is not what its manifest says; ARCHIVE_FAILED when it cannot be
  *   read; MONTH_EXISTS when there is a partition or table of that month; UNKNOWN_HOST when alerts name hosts that are not
@@ -149,6 +149,9 @@ async function createTable(
   return table
 }
 
+/** How often the lock on `alerts` is tried for, with everything else done. */
+const ATTACH_ATTEMPTS = 10
+
 const RECORD_RESTORED = `
   INSERT INTO restored_alert_partitions (partition_name, content_sha256)
   VALUES ($1, decode($2, 'hex'))
@@ -163,9 +166,10 @@ async function attachAsMonth(
   manifest: ArchiveManifest,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const { partition, contentSha256, hosts } = manifest
+  const { partition, from, to, contentSha256, hosts } = manifest
   try {
-    await attachTable(transaction, table, manifest, signal)
+    const attach = `ALTER TABLE alerts ATTACH PARTITION ${table} FOR VALUES FROM ('${from}') TO ('${to}')`
+    await retryStatement(transaction, attach, ATTACH_ATTEMPTS, signal)
   } catch (error) {
     if (!(error instanceof DatabaseError) || error.sqlState !== SQLSTATE.invalidObjectDefinition) throw error
     throw monthExists(partition, error.message, error)

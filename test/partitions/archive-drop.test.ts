@@ -17,6 +17,7 @@ import {
   detachedMonth,
   imageOf,
   openDatabase,
+  openProxy,
   type TestMonth,
   tableExists,
 } from './archive-support.ts'
@@ -129,6 +130,27 @@ describe('dropping an archived table', () => {
     await writer.query('ROLLBACK')
     await drop(db, archive, month)
     expect(await tableExists(database, month.table)).toBe(false)
+  })
+
+  it('waits for a reader again and again, and keeps what it has verified', async () => {
+    const { month, archive } = await archivedMonth()
+    const reader = await openClient()
+    await reader.query(`SELECT FROM ${month.table} LIMIT 1`)
+    const proxy = await openProxy(database)
+    const firstAttempt = proxy.inject({
+      when: { from: 'client', message: 'Query', text: /ROLLBACK TO SAVEPOINT/ },
+      action: { delayMs: 0 },
+    })
+    const verifiedAgain = proxy.inject({
+      when: { from: 'client', message: 'Query', text: /DECLARE/, nth: 2 },
+      action: { delayMs: 0 },
+    })
+    const dropping = drop(openDatabase(proxy), archive, month)
+    await firstAttempt.fired
+    await reader.query('COMMIT')
+    await dropping
+    expect(await tableExists(database, month.table)).toBe(false)
+    expect(verifiedAgain.count).toBe(0)
   })
 
   it('holds off writers from the first look to the end', async () => {

@@ -187,9 +187,7 @@ function startArchiving(month: TestMonth, folder: string) {
   const child = spawn(
     process.execPath,
     [FIXTURE, database.connectionString, folder, month.table, month.from, month.to],
-    {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    },
+    { stdio: ['ignore', 'pipe', 'inherit'] },
   )
   onTestFinished(() => void child.kill('SIGKILL'))
   const said: string[] = []
@@ -222,7 +220,9 @@ it('F26: a process that is killed at any step has lost nothing, and a rerun fini
   const names = [`${month.table}.manifest.json`, `${month.table}.ndjson.gz`]
   const killedWhen = async (isThere: (said: readonly string[]) => Promise<boolean> | boolean) => {
     const run = startArchiving(month, folder)
-    await expect.poll(() => isThere(run.said), { timeout: 20_000, interval: 1 }).toBe(true)
+    const isTime = expect.poll(() => isThere(run.said), { timeout: 20_000, interval: 1 }).toBe(true)
+    const endedBefore = run.ended.then(() => Promise.reject(new Error(`it ended after ${run.said.at(-1)}`)))
+    await Promise.race([isTime, endedBefore])
     await run.kill()
     expect(await imageOf(database, month.table)).toEqual(before)
     // The server learns of it later, and keeps the locks until then.

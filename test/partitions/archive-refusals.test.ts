@@ -161,7 +161,7 @@ describe('ARCHIVE_FAILED with a hint is what a folder gives', () => {
     expect(await rejection(writeArchive(db, archiveRequest(month, folder)))).toMatchObject({
       code: 'ARCHIVE_FAILED',
       cause: { code: 'EACCES' },
-      hint: expect.stringContaining('let this account write'),
+      hint: 'give this account access, or name another folder',
     })
   })
 

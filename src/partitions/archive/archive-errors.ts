@@ -6,8 +6,8 @@ const HINTS: Readonly<Record<string, string>> = {
   EDQUOT: 'free space on that disk, or name a folder on another one',
   ENOENT: 'make the folder, or name another one',
   ENOTDIR: 'name a folder',
-  EACCES: 'let this account write into the folder, or name another one',
-  EPERM: 'let this account write into the folder, or name another one',
+  EACCES: 'give this account access, or name another folder',
+  EPERM: 'give this account access, or name another folder',
   EROFS: 'name a folder that can be written',
 }
 

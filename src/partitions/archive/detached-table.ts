@@ -1,6 +1,10 @@
 import type { TripwireStorageError } from '../../errors.ts'
 import type { QueryRunner } from '../../pg/database.ts'
 import { archiveFailed } from './archive-errors.ts'
+import { retryStatement } from './retry-statement.ts'
+
+/** How often a lock on a detached table is tried for. An autovacuum may be in the way, which the server then ends. */
+export const LOCK_ATTEMPTS = 3
 
 interface TableRow {
   readonly name: string
@@ -49,9 +53,10 @@ export async function lockDetachedTable(
   transaction: QueryRunner,
   table: string,
   mode: 'SHARE UPDATE EXCLUSIVE' | 'SHARE ROW EXCLUSIVE',
+  signal?: AbortSignal,
 ): Promise<string> {
   const { name } = await findTable(transaction, table)
-  await transaction.runScript(`LOCK TABLE ${name} IN ${mode} MODE`)
+  await retryStatement(transaction, `LOCK TABLE ${name} IN ${mode} MODE`, LOCK_ATTEMPTS, signal)
   const locked = await findTable(transaction, table)
   if (locked.name !== name) throw noSuchTable(table)
   if (locked.is_partition) {

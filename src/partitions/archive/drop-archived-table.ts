@@ -4,9 +4,10 @@ import type { QueryRunner } from '../../pg/database.ts'
 import { withAbortReason } from './abort-reason.ts'
 import { archiveMismatch, requireSameContent } from './archive-errors.ts'
 import { syncFile, syncFolder } from './archive-folder.ts'
-import { lockDetachedTable } from './detached-table.ts'
+import { LOCK_ATTEMPTS, lockDetachedTable } from './detached-table.ts'
 import { type Archive, manifestText } from './manifest.ts'
 import { PAUSE_SHARE } from './pace.ts'
+import { retryStatement } from './retry-statement.ts'
 import { digestTable } from './table-lines.ts'
 import { prepareTransaction } from './transaction-settings.ts'
 import { readArchive, verifyArchive } from './verify-archive.ts'
@@ -29,11 +30,11 @@ export async function dropArchivedTable(
 ): Promise<void> {
   await withAbortReason(signal, async () => {
     await prepareTransaction(transaction, 'READ COMMITTED')
-    const name = await lockDetachedTable(transaction, table, 'SHARE ROW EXCLUSIVE')
+    const name = await lockDetachedTable(transaction, table, 'SHARE ROW EXCLUSIVE', signal)
     await requireWhole(archive, signal)
     const found = await digestTable(transaction, name, { signal, pauseShare: PAUSE_SHARE })
     requireSameContent(table, archive.manifest, found)
-    await transaction.runScript(`DROP TABLE ${name}`)
+    await retryStatement(transaction, `DROP TABLE ${name}`, LOCK_ATTEMPTS, signal)
   })
 }
 

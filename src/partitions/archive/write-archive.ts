@@ -51,7 +51,7 @@ export async function writeArchive(db: Database, request: ArchiveRequest): Promi
     return db.transaction(async transaction => {
       await prepareTransaction(transaction, 'REPEATABLE READ')
       // It also keeps out another one who would write the same files.
-      const table = await lockDetachedTable(transaction, month.table, 'SHARE UPDATE EXCLUSIVE')
+      const table = await lockDetachedTable(transaction, month.table, 'SHARE UPDATE EXCLUSIVE', signal)
       await requireWithinBounds(transaction, table, month)
       const numbers = await listArchives(month.archiveDir, month.partition)
       const present = await findSameArchive(transaction, table, month, numbers, signal)

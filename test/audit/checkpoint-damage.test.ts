@@ -163,14 +163,15 @@ describe('F32 what an earlier checkpoint has', () => {
 
   it('is refused when a host is missing, also with its row in hosts', async () => {
     await tamper(database, `DELETE FROM audit_entries WHERE host_id = '${given}'`)
-    expect(placesOf(await refusal())).toEqual([['host-missing', given, '3']])
+    expect(placesOf(await refusal())).toEqual([['host-missing', given, null]])
   })
 
   it('F33 is refused when the owner has emptied the table', async () => {
     await tamper(database, 'TRUNCATE audit_entries')
-    const places = placesOf(await refusal())
-    expect(places.map(([kind]) => kind)).toEqual(['host-missing', 'host-missing', 'host-missing'])
-    expect(places.map(([, hostId]) => hostId)).toEqual([own, given, mixed].toSorted())
+    expect(placesOf(await refusal())).toEqual([
+      ['rolled-back', null, null],
+      ...[own, given, mixed].toSorted().map(hostId => ['host-missing', hostId, null]),
+    ])
   })
 
   it('is refused when a chain was written anew with all its hashes', async () => {
@@ -182,11 +183,15 @@ describe('F32 what an earlier checkpoint has', () => {
 
   it('is refused when the database is one of the past', async () => {
     await restore('backup_2')
-    const places = placesOf(await refusal())
-    expect(places.map(([, hostId, sequenceNum]) => [hostId, sequenceNum])).toEqual(
-      [own, given, mixed].toSorted().map(hostId => [hostId, '3']),
-    )
-    expect(places.every(([kind]) => kind === 'tail-missing' || kind === 'rolled-back')).toBe(true)
+    expect(placesOf(await refusal())).toEqual([
+      ['rolled-back', null, null],
+      ...[own, given, mixed].toSorted().map(hostId => ['tail-missing', hostId, '3']),
+    ])
+  })
+
+  it('is refused when the entry of a signed head is missing, and the chain goes on after it', async () => {
+    await tamper(database, `DELETE FROM audit_entries WHERE host_id = '${own}' AND sequence_num = 3`)
+    expect(placesOf(await refusal())).toContainEqual(['gap', own, '3'])
   })
 
   it('is refused when one of the past was restored and has gone on since', async () => {

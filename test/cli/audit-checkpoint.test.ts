@@ -103,7 +103,10 @@ describe('audit checkpoint', () => {
     const refused = await run('checkpoint', '--key', key, '--folder', kept)
     expect(refused).toMatchObject({ exitCode: 3, stdout: '' })
     expect(refused.stderr).toMatch(
-      new RegExp(`host-missing of host ${hidden}[\\s\\S]*\\[AUDIT_DAMAGED\\]\nhint: `),
+      new RegExp(
+        `\\[AUDIT_DAMAGED\\]\nhint: [\\s\\S]*^host-missing +${hidden} +- +entries 1 to 2 +none$`,
+        'm',
+      ),
     )
     const asJson = await run('checkpoint', '--key', key, '--folder', kept, '--json')
     expect(asJson.exitCode).toBe(3)
@@ -111,6 +114,20 @@ describe('audit checkpoint', () => {
       { code: 'AUDIT_DAMAGED', findingCount: 1, findings: [{ kind: 'host-missing', hostId: hidden }] },
     ])
     expect(await readdir(kept)).toEqual(before)
+  })
+
+  it('ends with 4 when it cannot be told, such as over a pruning that nobody signed', async () => {
+    await database.sql(`
+      INSERT INTO audit_prunings (host_id, through_sequence, through_event_hash, through_link_hash, through_created_at, manifest)
+      SELECT host_id, sequence_num, event_hash, event_hash, created_at, 'nobody signed this'
+      FROM audit_entries
+      WHERE host_id = '${hostId}'
+        AND sequence_num = 10`)
+    await database.sql(`DELETE FROM audit_entries WHERE host_id = '${hostId}' AND sequence_num <= 10`)
+    const refused = await run('checkpoint', '--key', key, '--out', join(folder, 'unproven.checkpoint'))
+    expect(refused).toMatchObject({ exitCode: 4, stdout: '' })
+    expect(refused.stderr).toMatch(new RegExp(`^pruning-unverified +${hostId} +10 `, 'm'))
+    await tamper(database, 'DELETE FROM audit_prunings')
   })
 
   it('that is stopped signs nothing and says so', async () => {

@@ -3,7 +3,7 @@ import type { AuditFinding } from '../../model/audit-verification.ts'
 
 /** The audit log is damaged, or it cannot be told that it is not. No checkpoint was signed: one would make it look right. */
 export class AuditDamagedError extends TripwireStorageError {
-  /** The first ones. */
+  /** The first ones of new entries, and all that the earlier checkpoints have and the log has not. */
   readonly findings: readonly AuditFinding[]
   /** How many there are in all. */
   readonly findingCount: number

@@ -5,6 +5,7 @@ import { parseTimestamp } from '../../model/timestamp.ts'
 import type { Database } from '../../pg/database.ts'
 import { integerFromRow } from '../../pg/row-values.ts'
 import { signNote } from '../note/signed-note.ts'
+import { pruningChecker } from '../pruning/check-pruning.ts'
 import { beginSnapshot } from '../verify/audit-snapshot.ts'
 import type { CheckPruning } from '../verify/prunings.ts'
 import type { VerifyContext } from '../verify/verify-audit-chain.ts'
@@ -20,7 +21,7 @@ import { readHeads } from './read-heads.ts'
 
 /**
  * Signs the heads of all chains as they stand in one snapshot, once everything in it that is new is verified and every head of
- * the earlier checkpoints is found again. See `Store.createAuditCheckpoint`. Without a check of prunings, nothing is signed over one.
+ * the earlier checkpoints is found again. See `Store.createAuditCheckpoint`.
  * @throws InvalidInputError
  * @throws AuditDamagedError: nothing was signed. TripwireStorageError AUDIT_KEY_UNUSABLE, AUDIT_CHECKPOINT_INVALID,
  *   AUDIT_CHECKPOINT_UNVERIFIED, AUDIT_FILE_FAILED. DatabaseError. The reason of the signal.
@@ -28,12 +29,12 @@ import { readHeads } from './read-heads.ts'
 export async function createCheckpoint(
   db: Database,
   options: unknown,
-  { signal: closing, pruningChecker }: VerifyContext = {},
+  { signal: closing }: VerifyContext = {},
 ): Promise<AuditCheckpoint> {
   const request = await readRequest(options)
   const { signer, trusted } = request
   const signal = AbortSignal.any([request.signal, closing].flatMap(each => each ?? []))
-  const checkPruning = pruningChecker && checkByAny(trusted.map(pruningChecker))
+  const checkPruning = checkByAny(trusted.map(pruningChecker))
   const { heads, report } = await verifiedHeads(db, request, signal, checkPruning)
   signal.throwIfAborted()
   const checkpoint = makeCheckpoint(signer.verifier.name, timeAfter(request.earlier), heads)
@@ -55,7 +56,7 @@ async function verifiedHeads(
   db: Database,
   { basis, earlier, onProgress }: CheckpointRequest,
   signal: AbortSignal,
-  checkPruning: CheckPruning | undefined,
+  checkPruning: CheckPruning,
 ): Promise<{ readonly heads: readonly Head[]; readonly report: NewEntriesVerification }> {
   const afterHeads = headsByHost(basis?.heads ?? [])
   signal.throwIfAborted()

@@ -1,5 +1,7 @@
 import type { AuditFinding } from '../../model/audit-verification.ts'
 import type { QueryRunner } from '../../pg/database.ts'
+import { type ChainStart, FROM_GENESIS } from '../verify/chain-walk.ts'
+import { compareHead, HeadTally } from '../verify/compare-head.ts'
 import type { SignedCheckpoint } from './checkpoint-files.ts'
 import type { Head } from './head.ts'
 import { readLinkHashes, readPrunedHeads } from './read-heads.ts'
@@ -17,38 +19,62 @@ export async function findHeadsAgain(
 ): Promise<readonly AuditFinding[]> {
   const linkHashes = await readLinkHashes(transaction, heads, signal)
   const pruned = await readPrunedHeads(transaction)
-  return heads.flatMap(
-    head =>
-      compareHead(head, {
-        newest: current.get(head.hostId),
-        pruned: pruned.get(head.hostId),
-        linkHash: linkHashes.get(head.hostId),
-      }) ?? [],
-  )
+  const tally = new HeadTally()
+  const findings: AuditFinding[] = []
+  for (const head of heads) {
+    const found = { newest: current.get(head.hostId), linkHash: linkHashes.get(head.hostId) }
+    const finding = compareWithLog(head, startOf(pruned.get(head.hostId)), found, tally)
+    if (finding !== undefined) findings.push(finding)
+  }
+  const signedHosts = new Set(heads.map(head => head.hostId))
+  for (const hostId of current.keys()) if (!signedHosts.has(hostId)) tally.add('new')
+  return [...rolledBack(tally), ...findings]
 }
 
-interface Found {
+function startOf(pruned: Head | undefined): ChainStart {
+  if (pruned === undefined) return FROM_GENESIS
+  const { sequenceNum, linkHash } = pruned
+  return { sequenceNum, point: { eventHash: linkHash, linkHash }, isProtected: true }
+}
+
+interface FoundHead {
   readonly newest: Head | undefined
-  readonly pruned: Head | undefined
   /** Of the entry with the number of the signed head. */
   readonly linkHash: string | undefined
 }
 
-function compareHead(signed: Head, { newest, pruned, linkHash }: Found): AuditFinding | undefined {
-  const { hostId, sequenceNum } = signed
-  const place = { hostId, sequenceNum: String(sequenceNum) }
-  if (newest === undefined) {
-    return { ...place, kind: 'host-missing', expected: `a chain of ${sequenceNum} entries`, found: 'none' }
-  }
-  if (newest.sequenceNum < sequenceNum) {
-    const found = `its last entry is ${newest.sequenceNum}`
-    return { ...place, kind: 'tail-missing', expected: `a chain of ${sequenceNum} entries or more`, found }
-  }
-  const isPruned = linkHash === undefined && pruned !== undefined && pruned.sequenceNum >= sequenceNum
-  if (isPruned && pruned.sequenceNum > sequenceNum) return undefined
-  const found = isPruned ? pruned.linkHash : linkHash
-  if (found === signed.linkHash) return undefined
-  return found === undefined
-    ? { ...place, kind: 'gap', expected: `an entry with the link hash ${signed.linkHash}`, found: 'none' }
-    : { ...place, kind: 'rewritten', expected: signed.linkHash, found }
+function compareWithLog(
+  head: Head,
+  start: ChainStart,
+  { newest, linkHash }: FoundHead,
+  tally: HeadTally,
+): AuditFinding | undefined {
+  const { hostId, sequenceNum } = head
+  const last = newest?.sequenceNum ?? 0n
+  const { outcome, finding } = compareHead(head, start, {
+    sequenceNum: last,
+    lastUnprotected: undefined,
+    watched: new Set(linkHash === undefined ? [] : [linkHash]),
+    isWatchedSound: linkHash !== undefined,
+  })
+  tally.add(outcome)
+  if (finding !== undefined) return { ...finding, hostId }
+  const isLost = linkHash === undefined && sequenceNum > start.sequenceNum
+  if (!isLost) return undefined
+  const expected = `an entry with the link hash ${head.linkHash}`
+  return { kind: 'gap', hostId, sequenceNum: String(sequenceNum), expected, found: 'none' }
+}
+
+function rolledBack(tally: HeadTally): readonly AuditFinding[] {
+  if (tally.rolledBack === undefined) return []
+  const { behind, chains } = tally.rolledBack
+  return [
+    {
+      kind: 'rolled-back',
+      hostId: null,
+      sequenceNum: null,
+      expected: 'chains that end with the earlier checkpoint or after it',
+      found: `${behind} of ${chains} chains end before it, and none after it`,
+    },
+  ]
 }

@@ -2,10 +2,11 @@ import type { Command } from 'commander'
 import { AuditDamagedError } from '../../audit/checkpoint/audit-damaged-error.ts'
 import { InvalidInputError } from '../../errors.ts'
 import type { AuditCheckpoint } from '../../model/audit-checkpoint.ts'
+import { AUDIT_FINDINGS } from '../../model/audit-verification.ts'
 import type { CommandContext } from '../command-context.ts'
 import { type DatabaseFlags, databaseCommand, withStore } from '../database.ts'
 import { EXIT_CODE } from '../exit-code.ts'
-import { grouped, printable, writeJsonLines } from '../output.ts'
+import { grouped, printable, writeJsonLines, writeTable } from '../output.ts'
 import { ProgressLine } from '../progress.ts'
 
 interface CheckpointFlags extends DatabaseFlags {
@@ -16,6 +17,10 @@ interface CheckpointFlags extends DatabaseFlags {
   readonly folder?: string
   readonly json?: boolean
 }
+
+const HELP = `
+Ends with 0 when the checkpoint is signed. Nothing is signed and it ends with 3 when the log is damaged, with 4 when that cannot be
+told, such as over a pruning that no trusted key has signed, and with 1 when a key, a file or the database cannot be used.`
 
 export function checkpointCommand(context: CommandContext): Command {
   return databaseCommand('checkpoint')
@@ -32,6 +37,7 @@ export function checkpointCommand(context: CommandContext): Command {
     .option('--out <file>', 'where the checkpoint goes, such as now.checkpoint; its heads go beside it')
     .option('--folder <folder>', 'where all checkpoints are kept; the newest in it stands in for --previous')
     .option('--json', 'one JSON object')
+    .addHelpText('after', HELP)
     .action(async (flags: CheckpointFlags) => {
       if (flags.out === undefined && flags.folder === undefined) {
         throw new InvalidInputError('--out', undefined, 'a path, or a folder with --folder')
@@ -79,9 +85,20 @@ function reportDamage(
   flags: CheckpointFlags,
   { code, message, hint, findings, findingCount }: AuditDamagedError,
 ): void {
-  context.exitCode = EXIT_CODE.findings
-  if (flags.json) writeJsonLines(context.stdout, [{ code, findingCount, findings }])
-  context.stderr.write(`error: ${printable(message)} [${code}]\nhint: ${hint}\n`)
+  const isDamaged = findings.some(({ kind }) => AUDIT_FINDINGS[kind].verdict === 'damaged')
+  context.exitCode = isDamaged ? EXIT_CODE.findings : EXIT_CODE.cannotTell
+  if (flags.json) {
+    writeJsonLines(context.stdout, [{ code, findingCount, findings }])
+    return
+  }
+  context.stderr.write(`error: ${printable(message)} [${code}]\nhint: ${hint}\n\n`)
+  writeTable(context.stderr, findings, [
+    { title: 'KIND', value: finding => finding.kind },
+    { title: 'HOST', value: finding => finding.hostId },
+    { title: 'ENTRY', value: finding => finding.sequenceNum },
+    { title: 'EXPECTED', value: finding => finding.expected },
+    { title: 'FOUND', value: finding => finding.found },
+  ])
 }
 
 function reportStopped(context: CommandContext): void {

@@ -4,6 +4,7 @@ export { AlertsNotStoredError, type UnstoredAlert } from './alerts/alerts-not-st
 export type { DeadLetteredAlert } from './alerts/durable-store.ts'
 export type { FlushStats } from './alerts/flush-statistics.ts'
 export { AuditDamagedError } from './audit/checkpoint/audit-damaged-error.ts'
+export { verifyAuditEvidence } from './audit/evidence/verify-evidence.ts'
 export { type AuditKey, generateAuditKey } from './audit/note/audit-key.ts'
 export { diagnose } from './doctor/diagnose.ts'
 export type { DiagnoseOptions } from './doctor/diagnose-options.ts'
@@ -66,6 +67,14 @@ export {
   type NewAuditEntry,
   type TransactionClient,
 } from './model/audit-entry.ts'
+export type {
+  AuditEvidence,
+  AuditEvidenceFinding,
+  AuditEvidenceOptions,
+  AuditEvidenceVerification,
+  AuditPruneOptions,
+  AuditPruning,
+} from './model/audit-evidence.ts'
 export {
   AUDIT_FINDINGS,
   AUDIT_NOT_CHECKED,

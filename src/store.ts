@@ -6,6 +6,8 @@ import { queryAlerts } from './alerts/query-alerts.ts'
 import { APPEND_CONNECTIONS } from './audit/append/group-commit.ts'
 import { AuditWriter } from './audit/audit-writer.ts'
 import { createCheckpoint } from './audit/checkpoint/create-checkpoint.ts'
+import { exportEvidence } from './audit/evidence/export-evidence.ts'
+import { pruneChain } from './audit/pruning/prune-chain.ts'
 import { queryAuditEntries } from './audit/query-audit-entries.ts'
 import { verifyAuditChain } from './audit/verify/verify-audit-chain.ts'
 import { InvalidInputError, TripwireStorageError } from './errors.ts'
@@ -15,6 +17,12 @@ import { requireSchema } from './migrate/require-schema.ts'
 import type { AlertPage, AlertQuery, AlertReceipt, NewAlert } from './model/alert.ts'
 import type { AuditCheckpoint, AuditCheckpointOptions } from './model/audit-checkpoint.ts'
 import type { AppendAuditOptions, AuditEntry, AuditQuery, NewAuditEntry } from './model/audit-entry.ts'
+import type {
+  AuditEvidence,
+  AuditEvidenceOptions,
+  AuditPruneOptions,
+  AuditPruning,
+} from './model/audit-evidence.ts'
 import type { AuditVerification, VerifyAuditOptions } from './model/audit-verification.ts'
 import type { DeadLetter, DeadLetterFilter, RedriveReport } from './model/dead-letter.ts'
 import type { Host, HostInput } from './model/host.ts'
@@ -318,6 +326,31 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
   async createAuditCheckpoint(options: AuditCheckpointOptions): Promise<AuditCheckpoint> {
     this.#refuseWhenClosed()
     return createCheckpoint(this.#maintenanceDb, options, { signal: this.#maintenance.signal })
+  }
+
+  /**
+   * Writes entries of a host as a bundle that `verifyAuditEvidence` checks without the database: the entries, the hashes that lead from
+   * them to the head that a checkpoint signed, and the proof that the head is in it. What does not verify is not written.
+   *
+   * ```ts
+   * await store.exportAuditEvidence({ hostId, checkpoint: 'now.checkpoint', key: 'audit.key.pub', out: 'web-1.evidence' })
+   * ```
+   * @throws InvalidInputError, also when no entry lies in the span. TripwireStorageError AUDIT_DAMAGED, AUDIT_NOT_PROVABLE,
+   *   AUDIT_CHECKPOINT_…, AUDIT_KEY_UNUSABLE, AUDIT_FILE_FAILED. The reason of the signal.
+   */
+  async exportAuditEvidence(options: AuditEvidenceOptions): Promise<AuditEvidence> {
+    this.#refuseWhenClosed()
+    return exportEvidence(this.#maintenanceDb, options)
+  }
+
+  /**
+   * Deletes the oldest entries of a chain, up to the last one of a bundle that verifies and holds the same entries. A signed manifest stands
+   * for them from then on, and an entry at the end of the chain tells who did it. The rest of the chain stays verifiable.
+   * @throws TripwireStorageError AUDIT_DAMAGED when the bundle or the chain does not verify, or they differ: nothing is deleted.
+   */
+  async pruneAuditChain(options: AuditPruneOptions): Promise<AuditPruning> {
+    this.#refuseWhenClosed()
+    return pruneChain(this.#maintenanceDb, options)
   }
 
   /** Every partition of alerts, and the months that are on their way out. Oldest first. */

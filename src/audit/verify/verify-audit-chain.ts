@@ -1,6 +1,6 @@
 import type { AuditNotChecked, AuditVerification } from '../../model/audit-verification.ts'
 import type { Database, QueryRunner } from '../../pg/database.ts'
-import type { NoteVerifier } from '../note/audit-key.ts'
+import { pruningChecker } from '../pruning/check-pruning.ts'
 import { hostOf } from './audit-row.ts'
 import { type AuditSnapshot, beginSnapshot, unreadable } from './audit-snapshot.ts'
 import { FindingList } from './finding-list.ts'
@@ -14,8 +14,6 @@ const PROGRESS_INTERVAL_MS = 200
 export interface VerifyContext {
   /** Ends the verification beside the signal of the caller: the store is closing. */
   readonly signal?: AbortSignal
-  /** Makes the check of prunings for those who trust this key. Without it they are not verified. */
-  readonly pruningChecker?: (key: NoteVerifier) => CheckPruning
 }
 
 interface Verification {
@@ -34,7 +32,7 @@ interface Verification {
 export async function verifyAuditChain(
   db: Database,
   options: unknown,
-  { signal: closing, pruningChecker }: VerifyContext = {},
+  { signal: closing }: VerifyContext = {},
 ): Promise<AuditVerification> {
   const request = await readVerifyRequest(options)
   const { key, unusable } = request
@@ -42,7 +40,7 @@ export async function verifyAuditChain(
   const verification: Verification = {
     request,
     signal,
-    checkPruning: key && pruningChecker?.(key),
+    checkPruning: key && pruningChecker(key),
     findings: new FindingList(request.maxFindings),
     snapshot: undefined,
     walk: undefined,

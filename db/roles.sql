@@ -1,0 +1,62 @@
+-- Roles without login for accounts that are not the owner of the tables: docs/operations/roles.md.
+-- Run it in the schema of the tables, as their owner. It can be run again.
+
+DO $$
+DECLARE
+    v_role TEXT;
+BEGIN
+    FOREACH v_role IN ARRAY ARRAY['tripwire_writer', 'tripwire_reader']
+    LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = v_role) THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', v_role);
+        END IF;
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), v_role);
+    END LOOP;
+END
+$$;
+
+-- What a store looks at when it is opened.
+GRANT SELECT
+    ON schema_migrations, schema_compatibility
+    TO tripwire_writer, tripwire_reader;
+
+GRANT SELECT
+    ON hosts, alerts, tripwire_rules, audit_entries, audit_prunings, alert_dead_letters,
+        alert_partition_retirements, restored_alert_partitions, duplicate_alert_partitions, maintenance_tasks
+    TO tripwire_reader;
+
+GRANT EXECUTE
+    ON FUNCTION list_alert_partitions()
+    TO tripwire_reader;
+
+-- Alerts: insert, and look for what is stored already. No UPDATE, no DELETE.
+GRANT SELECT, INSERT
+    ON alerts
+    TO tripwire_writer;
+
+-- A dead letter leaves when its alert is stored.
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON alert_dead_letters
+    TO tripwire_writer;
+
+GRANT EXECUTE
+    ON FUNCTION ensure_alert_partition(TIMESTAMPTZ), ensure_alert_month_ahead(INTEGER, INTEGER),
+        ensure_alert_partitions(INTEGER)
+    TO tripwire_writer;
+
+GRANT SELECT, INSERT, UPDATE
+    ON hosts
+    TO tripwire_writer;
+
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON tripwire_rules
+    TO tripwire_writer;
+
+-- The audit log: insert, and nothing else. The function returns the heads of the chains, and nothing of their content.
+GRANT INSERT
+    ON audit_entries
+    TO tripwire_writer;
+
+GRANT EXECUTE
+    ON FUNCTION lock_audit_chains(UUID[])
+    TO tripwire_writer;

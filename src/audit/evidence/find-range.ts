@@ -1,0 +1,70 @@
+import type { QueryRunner } from '../../pg/database.ts'
+import type { ChainPlace } from './bundle-lines.ts'
+
+const FIND_RANGE = `
+  SELECT
+    min(sequence_num) AS first,
+    max(sequence_num) AS last
+  FROM audit_entries
+  WHERE host_id = $1
+    AND sequence_num <= $2
+    AND created_at >= coalesce($3::timestamptz, '-infinity')
+    AND created_at < coalesce($4::timestamptz, 'infinity')`
+
+export interface SequenceRange {
+  readonly first: string
+  readonly last: string
+}
+
+/** The numbers of the first and the last entry of a span of time, not beyond a head; `undefined` when there is none. */
+export async function findRange(
+  db: QueryRunner,
+  hostId: string,
+  head: string,
+  span: { readonly from: string | null; readonly to: string | null },
+): Promise<SequenceRange | undefined> {
+  const { rows } = await db.query<{ first: string | null; last: string | null }>(FIND_RANGE, [
+    hostId,
+    head,
+    span.from,
+    span.to,
+  ])
+  const { first, last } = rows[0] ?? {}
+  return first == null || last == null ? undefined : { first, last }
+}
+
+/** The entry before a number, or the pruning that ends there. */
+const FIND_PLACE = `
+  SELECT
+    sequence_num AS "sequenceNum",
+    event_hash AS "eventHash",
+    CASE
+      WHEN hash_version = 0
+        THEN encode(sha256(convert_to('tripwire-storage/audit-entry/v0' || chr(10) || event_hash, 'UTF8')), 'hex')
+      ELSE coalesce(row_hash, event_hash)
+    END AS "linkHash"
+  FROM audit_entries
+  WHERE host_id = $1
+    AND sequence_num = $2::bigint - 1
+  UNION ALL
+  SELECT
+    through_sequence,
+    through_event_hash,
+    through_link_hash
+  FROM audit_prunings
+  WHERE host_id = $1
+    AND through_sequence = $2::bigint - 1
+  LIMIT 1`
+
+const GENESIS: ChainPlace = { sequenceNum: '0', eventHash: '0'.repeat(64), linkHash: '0'.repeat(64) }
+
+/** Where a chain stands before the entry with a number; `undefined` when that is not known. */
+export async function findPlaceBefore(
+  db: QueryRunner,
+  hostId: string,
+  sequenceNum: string,
+): Promise<ChainPlace | undefined> {
+  if (sequenceNum === '1') return GENESIS
+  const { rows } = await db.query<ChainPlace>(FIND_PLACE, [hostId, sequenceNum])
+  return rows[0]
+}

@@ -1,0 +1,211 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { InvalidInputError, TripwireStorageError } from '../../errors.ts'
+import type { AuditPruning } from '../../model/audit-evidence.ts'
+import { parseObject, parseText, parseUuid } from '../../model/input.ts'
+import { RawJson } from '../../model/raw-json.ts'
+import { parseTimestamp } from '../../model/timestamp.ts'
+import type { Database, QueryRunner } from '../../pg/database.ts'
+import { integerFromRow } from '../../pg/row-values.ts'
+import { appendInTransaction } from '../append/append-in-transaction.ts'
+import type { ChainPlace } from '../evidence/bundle-lines.ts'
+import { readChainRows } from '../evidence/chain-rows.ts'
+import { ChainWalk } from '../evidence/chain-walk.ts'
+import { findPlaceBefore } from '../evidence/find-range.ts'
+import { verifyBundle } from '../evidence/verify-evidence.ts'
+import { payloadDigest } from '../link-hash.ts'
+import type { NoteSigner } from '../note/audit-key.ts'
+import { readSigner } from '../note/key-files.ts'
+import { signNote } from '../note/signed-note.ts'
+import { manifestText, type PruningManifest } from './pruning-manifest.ts'
+
+const LONGEST_PATH = 4096
+const LONGEST_ACTOR = 1000
+export const PRUNE_ACTION = 'audit.prune'
+
+/** A bundle that verifies, and what of it the rows of the database are compared with. */
+interface VerifiedBundle {
+  readonly first: string
+  readonly through: string
+  /** SHA-256 over the link hashes of its entries, in order. */
+  readonly linksSha256: string
+  readonly fileSha256: string
+}
+
+/**
+ * Deletes the oldest entries of a chain, up to the last one of a bundle that holds them. The bundle must verify, and must hold what
+ * the database holds, entry by entry. In one transaction: an entry at the end of the chain that says so, a signed manifest
+ * that stands for the prefix from now on, and the deletion.
+ * @throws InvalidInputError
+ * @throws TripwireStorageError AUDIT_DAMAGED when bundle or chain do not verify, or are not the same: nothing is deleted then.
+ */
+export async function pruneChain(db: Database, options: unknown): Promise<AuditPruning> {
+  const given = parseObject('options', options, ['hostId', 'bundle', 'key', 'actor'])
+  const hostId = parseUuid('options.hostId', given.hostId)
+  const bundlePath = parseText('options.bundle', given.bundle, LONGEST_PATH)
+  const actor = parseText('options.actor', given.actor, LONGEST_ACTOR)
+  const signer = await readSigner('options.key', given.key)
+  const bundle = await readVerifiedBundle(bundlePath, hostId, signer)
+  return db.transaction(transaction => pruneInTransaction(transaction, hostId, actor, bundle, signer))
+}
+
+async function readVerifiedBundle(path: string, hostId: string, signer: NoteSigner): Promise<VerifiedBundle> {
+  const fileBefore = await digestFile(path)
+  const links = createHash('sha256')
+  const verified = await verifyBundle('options.bundle', path, signer.verifier, (_, linkHash) => {
+    links.update(linkHash)
+  })
+  const [finding] = verified.findings
+  if (finding) {
+    throw new TripwireStorageError(
+      'AUDIT_DAMAGED',
+      `${path}: ${finding.kind}: expected ${finding.expected}, found ${finding.found}`,
+      { hint: 'tripwire-storage audit verify-bundle' },
+    )
+  }
+  if (verified.hostId !== hostId) {
+    throw new InvalidInputError(
+      'options.bundle',
+      path,
+      `a bundle of host ${hostId}, not of ${verified.hostId}`,
+    )
+  }
+  if ((await digestFile(path)) !== fileBefore) {
+    throw new InvalidInputError('options.bundle', path, 'a file that nobody writes')
+  }
+  return {
+    first: verified.firstSequence ?? '',
+    through: verified.lastSequence ?? '',
+    linksSha256: links.digest('hex'),
+    fileSha256: fileBefore,
+  }
+}
+
+async function digestFile(path: string): Promise<string> {
+  const digest = createHash('sha256')
+  try {
+    for await (const chunk of createReadStream(path)) digest.update(chunk)
+  } catch (cause) {
+    throw new InvalidInputError('options.bundle', path, 'the path of a bundle that can be read', { cause })
+  }
+  return digest.digest('hex')
+}
+
+async function pruneInTransaction(
+  transaction: QueryRunner,
+  hostId: string,
+  actor: string,
+  bundle: VerifiedBundle,
+  signer: NoteSigner,
+): Promise<AuditPruning> {
+  const { first, through } = bundle
+  const payload = RawJson.from({
+    action: PRUNE_ACTION,
+    actor,
+    first,
+    through,
+    bundleSha256: bundle.fileSha256,
+  })
+  // First: it locks the chain.
+  const [recorded] = await appendInTransaction(transaction, hostId, [payload])
+  if (!recorded) throw new TripwireStorageError('MALFORMED_ROW', 'an append returned no entry')
+  const place = await walkPrefix(transaction, hostId, bundle)
+  const manifest = signManifest({ hostId, ...bundle, ...place }, signer)
+  await transaction.query(INSERT_PRUNING, [hostId, through, place.eventHash, place.linkHash, manifest])
+  const deleted = await transaction.query(DELETE_PREFIX, [hostId, through])
+  return {
+    hostId,
+    firstSequence: integerFromRow('sequence_num', first),
+    throughSequence: integerFromRow('sequence_num', through),
+    entries: deleted.rowCount,
+    recordedAs: recorded.sequenceNum,
+    manifest,
+  }
+}
+
+const FIRST_SEQUENCE = `
+  SELECT min(sequence_num) AS first
+  FROM audit_entries
+  WHERE host_id = $1`
+
+/** Follows the rows that are about to go. They must be the bundle's, and the first that are left. */
+async function walkPrefix(
+  transaction: QueryRunner,
+  hostId: string,
+  { first, through, linksSha256 }: VerifiedBundle,
+): Promise<ChainPlace> {
+  const { rows } = await transaction.query<{ first: string | null }>(FIRST_SEQUENCE, [hostId])
+  if (rows[0]?.first !== first) {
+    throw new InvalidInputError('options.bundle', first, `a bundle that begins with entry ${rows[0]?.first}`)
+  }
+  const before = await findPlaceBefore(transaction, hostId, first)
+  if (!before) throw damaged(hostId, first, 'the entry before it or its pruning', 'none')
+  const walk = new ChainWalk(hostId, before)
+  const links = createHash('sha256')
+  for await (const { payload, hashVersion: _, ...entry } of readChainRows(
+    transaction,
+    hostId,
+    first,
+    through,
+  )) {
+    const problem = walk.step(entry, payloadDigest(payload))
+    if (problem) throw damaged(hostId, entry.sequenceNum, problem.expected, problem.found)
+    links.update(walk.place.linkHash)
+  }
+  if (walk.place.sequenceNum !== through || links.digest('hex') !== linksSha256) {
+    throw damaged(hostId, through, 'the entries of the bundle', 'others')
+  }
+  return walk.place
+}
+
+function signManifest(
+  {
+    hostId,
+    first,
+    through,
+    eventHash,
+    linkHash,
+    fileSha256,
+  }: VerifiedBundle & ChainPlace & { hostId: string },
+  signer: NoteSigner,
+): string {
+  const time = parseTimestamp('time', new Date())
+  const manifest: PruningManifest = {
+    hostId,
+    first,
+    through,
+    eventHash,
+    linkHash,
+    bundleSha256: fileSha256,
+    time,
+  }
+  return signNote(manifestText(manifest), [signer])
+}
+
+const INSERT_PRUNING = `
+  INSERT INTO audit_prunings (
+    host_id, through_sequence, through_event_hash, through_link_hash, through_created_at, manifest
+  )
+  SELECT
+    host_id,
+    sequence_num,
+    $3,
+    $4,
+    created_at,
+    $5
+  FROM audit_entries
+  WHERE host_id = $1
+    AND sequence_num = $2`
+
+const DELETE_PREFIX = `
+  DELETE FROM audit_entries
+  WHERE host_id = $1
+    AND sequence_num <= $2`
+
+function damaged(hostId: string, sequenceNum: string, expected: string, found: string): TripwireStorageError {
+  return new TripwireStorageError(
+    'AUDIT_DAMAGED',
+    `host ${hostId}, entry ${sequenceNum}: expected ${expected}, found ${found}`,
+    { hint: 'tripwire-storage audit verify' },
+  )
+}

@@ -1,7 +1,10 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { parseSigner } from '../../src/audit/note/audit-key.ts'
+import { signNote } from '../../src/audit/note/signed-note.ts'
+import { manifestText, type PruningManifest } from '../../src/audit/pruning/pruning-manifest.ts'
 import { AuditDamagedError, generateAuditKey, type Store } from '../../src/index.ts'
 import { openStore, rejection } from '../store/fixtures.ts'
 import { useTestDatabase } from '../support/test-database.ts'
@@ -219,26 +222,75 @@ describe('F32 what an earlier checkpoint has', () => {
   })
 })
 
-describe('F35 a pruning that nobody signed', () => {
-  const prune = (hostId: string, through: number, linkHash: string) => `
-    INSERT INTO audit_prunings (host_id, through_sequence, through_event_hash, through_link_hash, through_created_at, manifest)
-    SELECT '${hostId}', ${through}, event_hash, ${linkHash}, created_at, 'nobody signed this'
-    FROM audit_entries WHERE host_id = '${hostId}' AND sequence_num = 3`
-
-  it.each([
-    ['up to the signed head', 3],
-    ['beyond the signed head', 4],
-    ['of the whole chain and more', 100],
-  ])('%s does not account for the entries', async (_, through) => {
-    const hash = '(SELECT event_hash FROM audit_entries WHERE host_id = $h AND sequence_num = least($n, 6))'
-    const linkHash = hash.replace('$h', `'${own}'`).replace('$n', String(through))
+describe('F35 a pruning', () => {
+  /** What its row and its manifest tell, taken from the entries. */
+  async function prune(through: number, manifestOf: (manifest: PruningManifest) => string): Promise<void> {
+    const [row = {}] = await database.sql(
+      `SELECT event_hash, created_at::text FROM audit_entries WHERE host_id = '${own}' AND sequence_num = ${through}`,
+    )
+    const eventHash = String(row['event_hash'])
+    const manifest = manifestOf({
+      hostId: own,
+      first: '1',
+      through: String(through),
+      eventHash,
+      linkHash: eventHash,
+      bundleSha256: '0'.repeat(64),
+      time: '2026-03-01T10:00:00.000000Z',
+    })
     await tamper(
       database,
-      `${prune(own, through, linkHash)};
+      `INSERT INTO audit_prunings (host_id, through_sequence, through_event_hash, through_link_hash, through_created_at, manifest)
+       VALUES ('${own}', ${through}, '${eventHash}', '${eventHash}', '${row['created_at']}', '${manifest}');
        DELETE FROM audit_entries WHERE host_id = '${own}' AND sequence_num <= ${through}`,
     )
-    for (const options of [{ folder }, {}]) {
-      expect(placesOf(await refusal(options))).toContainEqual(['pruning-unverified', own, String(through)])
+  }
+
+  const signedBy = (privateKey: string) => (manifest: PruningManifest) => {
+    const signer = parseSigner(privateKey)
+    return signNote(manifestText(manifest), signer ? [signer] : [])
+  }
+
+  it.each([1, 2, 3, 4, 5])(
+    'up to entry %d accounts for the entries when its manifest is signed',
+    async through => {
+      await prune(through, signedBy(key))
+      const apart = await mkdtemp(join(tmpdir(), 'tripwire-checkpoints-'))
+      const files = filesBefore.map(name => cp(join(folder, name), join(apart, name)))
+      await Promise.all(files)
+      const checkpoint = await store.createAuditCheckpoint({ key, folder: apart })
+      expect(checkpoint.verifiedEntries).toBe(9 - Math.max(0, through - 3))
+      expect(checkpoint.heads).toContain(`${own} 6 `)
+      expect(await store.createAuditCheckpoint({ key })).toMatchObject({ verifiedEntries: 18 - through })
+      await rm(apart, { recursive: true })
+    },
+  )
+
+  it('that left nothing of the chain is refused: it is itself an entry', async () => {
+    await prune(6, signedBy(key))
+    for (const options of [{ folder }, {}])
+      expect(placesOf(await refusal(options))).toEqual([['tail-missing', own, '7']])
+  })
+
+  it.each([
+    ['nobody signed', () => 'nobody signed this', 'pruning-altered'],
+    ['another key signed', signedBy(generateAuditKey('example.com/audit').privateKey), 'pruning-unverified'],
+    [
+      'was signed for fewer entries',
+      (manifest: PruningManifest) => signedBy(key)({ ...manifest, through: '1' }),
+      'pruning-altered',
+    ],
+    [
+      'was signed for another host',
+      (manifest: PruningManifest) => signedBy(key)({ ...manifest, hostId: given }),
+      'pruning-altered',
+    ],
+  ])('whose manifest %s does not account for the entries', async (_, manifestOf, kind) => {
+    for (const through of [2, 3, 4, 6]) {
+      await prune(through, manifestOf)
+      for (const options of [{ folder }, {}])
+        expect(placesOf(await refusal(options))).toContainEqual([kind, own, String(through)])
+      await restore('backup_all')
     }
   })
 })

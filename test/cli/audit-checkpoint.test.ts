@@ -2,6 +2,8 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { platform, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { generateAuditKey, parseSigner } from '../../src/audit/note/audit-key.ts'
+import { signNote } from '../../src/audit/note/signed-note.ts'
 import { append, newChain, tamper } from '../audit/signed-chains.ts'
 import { useTestDatabase } from '../support/test-database.ts'
 import { jsonLines, runCli } from './run-cli.ts'
@@ -116,10 +118,12 @@ describe('audit checkpoint', () => {
     expect(await readdir(kept)).toEqual(before)
   })
 
-  it('ends with 4 when it cannot be told, such as over a pruning that nobody signed', async () => {
+  it('ends with 4 when it cannot be told, such as over a pruning that another key signed', async () => {
+    const signer = parseSigner(generateAuditKey('example.com/audit').privateKey)
+    if (signer === undefined) throw new Error('a key that was made is none')
     await database.sql(`
       INSERT INTO audit_prunings (host_id, through_sequence, through_event_hash, through_link_hash, through_created_at, manifest)
-      SELECT host_id, sequence_num, event_hash, event_hash, created_at, 'nobody signed this'
+      SELECT host_id, sequence_num, event_hash, event_hash, created_at, '${signNote('x\n', [signer])}'
       FROM audit_entries
       WHERE host_id = '${hostId}'
         AND sequence_num = 10`)

@@ -1,30 +1,8 @@
-import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { GENESIS_LINK, type LinkFields, linkHash } from '../../src/audit/link-hash.ts'
 import { canonicalTextOf, jsonText } from './json-text.ts'
-
-/** The specification, word by word. */
-function linkHashOf(fields: LinkFields): string {
-  const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
-  const prefixed = (value: string) => {
-    const bytes = Buffer.from(value)
-    return Buffer.concat([Uint8Array.from([24, 16, 8, 0], shift => bytes.length >>> shift), bytes])
-  }
-  return sha256(
-    Buffer.concat([
-      Buffer.from('tripwire-storage/audit-entry/v1\n'),
-      prefixed(fields.hostId),
-      prefixed(String(fields.sequenceNum)),
-      prefixed(fields.entryId),
-      prefixed(fields.createdAt),
-      prefixed(fields.prevHash),
-      prefixed(fields.prevLink),
-      prefixed(fields.givenEventHash),
-      prefixed(sha256(Buffer.from(canonicalTextOf(fields.payload)))),
-    ]),
-  )
-}
+import { linkHashOf } from './specified-chain.ts'
 
 const ENTRY: LinkFields = {
   hostId: '0b6a1c5e-3d1f-4b52-9a53-0f6f4f3f2a10',

@@ -32,7 +32,7 @@ export interface AuditTransactionOptions {
   /** Ends the pauses between two tries. */
   readonly signal: AbortSignal
   /** The connection broke, and perhaps after the commit. */
-  readonly onOutcomeUnknown?: () => void
+  readonly onOutcomeUnknown?: (error: unknown) => void
 }
 
 /**
@@ -59,7 +59,7 @@ export async function auditTransaction<T>(
     const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** attempt, LONGEST_PAUSE_MS)
     if (isLockTimeout(error)) return ++timeouts < lockAttempts ? pauseMs : undefined
     if (!isRetryable(error)) return undefined
-    onOutcomeUnknown?.()
+    onOutcomeUnknown?.(error)
     return performance.now() - startedAt + pauseMs <= retryForMs ? pauseMs : undefined
   }
   for (let attempt = 0; ; attempt++) {

@@ -1,16 +1,15 @@
 import { isRetryable, OverloadedError, TripwireStorageError } from '../../errors.ts'
 import type { AuditEntry } from '../../model/audit-entry.ts'
 import type { TransactionRunner } from '../../pg/database.ts'
-import { MOST_BYTES, MOST_ENTRIES } from './append-request.ts'
 import { type Append, type AppendOutcome, appendToChains } from './append-to-chains.ts'
-import { auditTransaction, isLockTimeout, LOCK_ATTEMPTS, LOCK_TIMEOUT_MS } from './audit-transaction.ts'
+import { auditTransaction, isLockTimeout } from './audit-transaction.ts'
+import { HostLanes, MOST_LANES_AT_ONCE } from './host-lanes.ts'
+import { countThatFit, type WaitingAppend } from './waiting-append.ts'
 
-/** Short, because everybody in the same transaction waits; a chain that is locked for longer is appended to apart. */
-const SHARED_LOCK_TIMEOUT_MS = 500
-/** How many hosts are appended to apart at once, each on a connection of its own. */
-const MOST_APART = 3
-/** The connections that appends may take: those apart, and the shared one. */
-export const APPEND_CONNECTIONS = MOST_APART + 1
+/** Everybody in the same transaction waits. Other processes append as well, so a lock may take a while without any harm. */
+const SHARED_LOCK_TIMEOUT_MS = 2000
+/** The connections that appends may take: those of the lanes, and the shared one. */
+export const APPEND_CONNECTIONS = MOST_LANES_AT_ONCE + 1
 
 const MOST_WAITING_BYTES = 128 * 1024 * 1024
 const RETRY_AFTER_MS = 1000
@@ -20,38 +19,33 @@ export interface GroupCommitOptions {
   readonly retryForMs: number
 }
 
-interface WaitingAppend {
-  append: Append
-  readonly bytes: number
-  readonly resolve: (entries: readonly AuditEntry[]) => void
-  readonly reject: (error: unknown) => void
-}
-
 /**
  * Appends of concurrent callers in shared transactions: what comes while one is under way goes into the next. When a shared one
- * fails because of what is in it, or because the chain of some host is locked by somebody else, each append is tried by itself, and
- * those of other hosts go on meanwhile. The appends to a host are made in the order in which they were asked for.
+ * fails because of what is in it, or because somebody keeps a chain locked, its appends are tried host by host, and those of other
+ * hosts go on meanwhile. The appends to a host are made in the order in which they were asked for.
  */
 export class GroupCommit {
   readonly #db: TransactionRunner
   readonly #retryForMs: number
   readonly #stop = new AbortController()
-  readonly #waiting = new Set<WaitingAppend>()
-  /** Hosts whose appends are tried one by one; what comes for them waits. */
-  readonly #apart = new Set<string>()
-  readonly #apartTasks: (() => Promise<void>)[] = []
+  readonly #lanes: HostLanes
+  #waiting: WaitingAppend[] = []
   /** Everything that was asked for and has no answer yet. */
   readonly #unsettled = new Set<WaitingAppend>()
   #bytes = 0
   #isScheduled = false
   #isSharing = false
-  #apartRunning = 0
   #abandoned: { readonly cause: unknown } | undefined
   #onIdle: (() => void) | undefined
 
   constructor(db: TransactionRunner, { retryForMs }: GroupCommitOptions) {
     this.#db = db
     this.#retryForMs = retryForMs
+    this.#lanes = new HostLanes({
+      write: (batch, lockTimeoutMs) => this.#write(batch, lockTimeoutMs),
+      fail: (waiting, error) => this.#settle(waiting, { error }),
+      onLaneEnded: () => this.#startShared(),
+    })
   }
 
   /** @throws OverloadedError when too much waits already. */
@@ -61,10 +55,10 @@ export class GroupCommit {
       return Promise.reject(new OverloadedError(this.#unsettled.size, RETRY_AFTER_MS, 'audit entries'))
     }
     return new Promise((resolve, reject) => {
-      const waiting = { append, bytes, resolve, reject }
+      const waiting = { append, bytes, askedAt: performance.now(), resolve, reject }
       this.#bytes += bytes
       this.#unsettled.add(waiting)
-      this.#waiting.add(waiting)
+      this.#waiting.push(waiting)
       this.#schedule()
     })
   }
@@ -105,66 +99,32 @@ export class GroupCommit {
     })
   }
 
-  #takeBatch(): WaitingAppend[] {
-    const batch: WaitingAppend[] = []
-    let entries = 0
-    let bytes = 0
+  #takeBatch(): readonly WaitingAppend[] {
+    const shared: WaitingAppend[] = []
     for (const waiting of this.#waiting) {
-      const { hostId, payloads } = waiting.append
-      if (this.#apart.has(hostId)) continue
-      entries += payloads.length
-      bytes += waiting.bytes
-      if (batch.length > 0 && (entries > MOST_ENTRIES || bytes > MOST_BYTES)) break
-      batch.push(waiting)
-      this.#waiting.delete(waiting)
+      if (this.#lanes.concern(waiting.append.hostId)) this.#lanes.add(waiting)
+      else shared.push(waiting)
     }
-    return batch
+    const count = countThatFit(shared)
+    this.#waiting = shared.slice(count)
+    return shared.slice(0, count)
   }
 
   async #writeShared(batch: readonly WaitingAppend[]): Promise<void> {
     try {
-      await this.#write(batch, SHARED_LOCK_TIMEOUT_MS, 1)
+      await this.#write(batch, SHARED_LOCK_TIMEOUT_MS)
     } catch (error) {
-      const concernsAll = isRetryable(error) && !isLockTimeout(error)
-      const isAlone = batch.length === 1 && !isLockTimeout(error)
-      if (concernsAll || isAlone) for (const waiting of batch) this.#settle(waiting, { error })
-      else this.#setApart(batch)
+      const isLocked = isLockTimeout(error)
+      if (!isLocked && (batch.length === 1 || isRetryable(error))) {
+        for (const waiting of batch) this.#settle(waiting, { error })
+      } else {
+        for (const waiting of batch) this.#lanes.add(waiting, !isLocked)
+      }
     }
   }
 
-  #setApart(batch: readonly WaitingAppend[]): void {
-    for (const [hostId, appends] of Map.groupBy(batch, waiting => waiting.append.hostId)) {
-      this.#apart.add(hostId)
-      this.#apartTasks.push(async () => {
-        for (const waiting of appends) await this.#writeApart(waiting)
-        this.#apart.delete(hostId)
-      })
-    }
-    this.#startApart()
-  }
-
-  #startApart(): void {
-    while (this.#apartRunning < MOST_APART) {
-      const task = this.#apartTasks.shift()
-      if (!task) return
-      this.#apartRunning++
-      void task().finally(() => {
-        this.#apartRunning--
-        this.#startApart()
-        this.#startShared()
-      })
-    }
-  }
-
-  async #writeApart(waiting: WaitingAppend): Promise<void> {
-    try {
-      await this.#write([waiting], LOCK_TIMEOUT_MS, LOCK_ATTEMPTS)
-    } catch (error) {
-      this.#settle(waiting, { error })
-    }
-  }
-
-  async #write(batch: readonly WaitingAppend[], lockTimeoutMs: number, lockAttempts: number): Promise<void> {
+  /** Settles what it writes; when it throws, nothing is settled. */
+  async #write(batch: readonly WaitingAppend[], lockTimeoutMs: number): Promise<void> {
     if (this.#abandoned) return
     const outcomes = await auditTransaction(
       this.#db,
@@ -175,26 +135,33 @@ export class GroupCommit {
         ),
       {
         lockTimeoutMs,
-        lockAttempts,
+        lockAttempts: 1,
         retryForMs: this.#retryForMs,
         signal: this.#stop.signal,
-        onOutcomeUnknown: () => {
-          for (const waiting of batch) waiting.append = { ...waiting.append, mayBeStored: true }
+        onOutcomeUnknown: error => {
+          for (const waiting of batch) {
+            waiting.append = { ...waiting.append, mayBeStored: true }
+            waiting.outcomeUnknown = error
+          }
         },
       },
     )
     batch.forEach((waiting, index) => {
-      const outcome = outcomes[index]
-      this.#settle(waiting, outcome ?? { error: new TripwireStorageError('QUERY_FAILED', 'no outcome') })
+      const missing = { error: new TripwireStorageError('MALFORMED_ROW', 'an append got no answer') }
+      this.#settle(waiting, outcomes[index] ?? missing)
     })
   }
 
   #settle(waiting: WaitingAppend, outcome: AppendOutcome): void {
     if (!this.#unsettled.delete(waiting)) return
-    this.#waiting.delete(waiting)
     this.#bytes -= waiting.bytes
-    if ('error' in outcome) waiting.reject(outcome.error)
+    if ('error' in outcome) waiting.reject(reasonOf(outcome.error, waiting))
     else waiting.resolve(outcome.entries)
     if (this.#unsettled.size === 0) this.#onIdle?.()
   }
+}
+
+/** A later try that could not be made says nothing of an earlier one, which may have been committed. */
+function reasonOf(error: unknown, waiting: WaitingAppend): unknown {
+  return isRetryable(error) ? (waiting.outcomeUnknown ?? error) : error
 }

@@ -1,0 +1,208 @@
+import { randomUUID } from 'node:crypto'
+import pg from 'pg'
+import { describe, expect, it } from 'vitest'
+import { isRetryable, RawJson, type Store } from '../../src/index.ts'
+import { newHost, openStore, rejection } from '../store/fixtures.ts'
+import { useTestDatabase } from '../support/test-database.ts'
+import { problemsOf, readChain } from './specified-chain.ts'
+
+const database = useTestDatabase()
+
+/** Stores that know nothing of each other, as in as many processes. */
+async function withStores<T>(count: number, work: (stores: readonly Store[]) => Promise<T>): Promise<T> {
+  const stores = await Promise.all(Array.from({ length: count }, () => openStore(database)))
+  try {
+    return await work(stores)
+  } finally {
+    await Promise.all(stores.map(store => store.close()))
+  }
+}
+
+async function newHosts(store: Store | undefined, count: number): Promise<readonly string[]> {
+  if (!store) throw new Error('expected a store')
+  return Promise.all(Array.from({ length: count }, () => newHost(store)))
+}
+
+async function expectWhole(hostId: string, length: number): Promise<void> {
+  const rows = await readChain(database, hostId)
+  expect(rows).toHaveLength(length)
+  expect(problemsOf(rows)).toEqual([])
+}
+
+const range = (length: number) => Array.from({ length }, (_, index) => index)
+
+/** What a client does that knows nothing of the lock: it reads the newest entry and writes the next one. */
+const CONTINUE_WITHOUT_LOCK = `
+  INSERT INTO audit_entries (host_id, sequence_num, event_hash, prev_hash)
+  SELECT $1, sequence_num + 1, encode(sha256(convert_to(gen_random_uuid()::text, 'UTF8')), 'hex'), event_hash
+  FROM audit_entries
+  WHERE host_id = $1
+  ORDER BY sequence_num DESC
+  LIMIT 1`
+
+describe('F30: appends of 8 writers', () => {
+  it('to one host leave one chain without gaps', async () => {
+    await withStores(8, async stores => {
+      const [hostId = ''] = await newHosts(stores[0], 1)
+      const appended = await Promise.all(
+        stores.flatMap((store, writer) =>
+          range(40).map(call =>
+            store.appendAuditEntries(
+              hostId,
+              range((call % 3) + 1).map(() => writer),
+            ),
+          ),
+        ),
+      )
+      const numbers = appended.flat().map(entry => entry.sequenceNum)
+      expect(numbers.toSorted((a, b) => a - b)).toEqual(range(numbers.length).map(index => index + 1))
+      await expectWhole(hostId, numbers.length)
+      // Entries of one call stand together, and those of one store in the order of its calls.
+      for (const entries of appended) {
+        expect(
+          entries.every((entry, index) => entry.sequenceNum === (entries[0]?.sequenceNum ?? 0) + index),
+        ).toBe(true)
+      }
+      for (const writer of range(8)) {
+        const firsts = appended
+          .slice(writer * 40, writer * 40 + 40)
+          .map(entries => entries[0]?.sequenceNum ?? 0)
+        expect(firsts).toEqual(firsts.toSorted((a, b) => a - b))
+      }
+    })
+  })
+
+  it('to 200 hosts leave 200 such chains', async () => {
+    await withStores(8, async stores => {
+      const hostIds = await newHosts(stores[0], 200)
+      await Promise.all(
+        stores.flatMap((store, writer) =>
+          // Each writer in an order of its own.
+          hostIds.map((_, index) =>
+            store.appendAuditEntries(hostIds[(index * (writer * 2 + 1)) % 200] ?? '', [writer, index]),
+          ),
+        ),
+      )
+      const counts = await database.sql(
+        `SELECT host_id, count(*)::int AS count FROM audit_entries GROUP BY host_id`,
+      )
+      const countOf = new Map(counts.map(row => [row['host_id'], Number(row['count'])]))
+      for (const hostId of hostIds) await expectWhole(hostId, countOf.get(hostId) ?? 0)
+      expect(hostIds.reduce((sum, hostId) => sum + (countOf.get(hostId) ?? 0), 0)).toBe(8 * 200 * 2)
+    })
+  })
+
+  it('go on beside clients that continue the chain without its lock, of whom each fork is refused', async () => {
+    await withStores(2, async stores => {
+      const [hostId = ''] = await newHosts(stores[0], 1)
+      await stores[0]?.appendAuditEntries(hostId, ['first'])
+      let stored = 0
+      const others = range(4).map(async () => {
+        const client = new pg.Client({ connectionString: database.connectionString })
+        await client.connect()
+        for (const _ of range(25)) {
+          const outcome = await client.query(CONTINUE_WITHOUT_LOCK, [hostId]).catch((error: unknown) => error)
+          if (outcome instanceof Error)
+            expect(outcome).toMatchObject({ constraint: 'audit_host_sequence_unique' })
+          else stored++
+        }
+        await client.end()
+      })
+      const calls = stores.flatMap(store =>
+        range(25).map(async index => store.appendAuditEntries(hostId, [index])),
+      )
+      const [appended] = await Promise.all([Promise.all(calls), ...others])
+      const rows = await readChain(database, hostId)
+      expect(rows.map(row => Number(row.sequence_num))).toEqual(
+        range(1 + appended.length + stored).map(index => index + 1),
+      )
+      expect(rows.slice(1).map(row => row.prev_hash)).toEqual(rows.slice(0, -1).map(row => row.event_hash))
+      expect(stored).toBeGreaterThan(0)
+    })
+  })
+
+  it('and of transactions of callers, in opposite orders, leave whole chains; a deadlock ends one of them', async () => {
+    await withStores(1, async ([store]) => {
+      const hostIds = await newHosts(store, 2)
+      const transact = async (order: readonly string[]): Promise<number> => {
+        const client = new pg.Client({ connectionString: database.connectionString })
+        await client.connect()
+        try {
+          await client.query('BEGIN')
+          for (const hostId of order)
+            await store?.appendAuditEntries(hostId, ['of a transaction'], { client })
+          await client.query('COMMIT')
+          return 1
+        } catch (error) {
+          expect(isRetryable(error), String(error)).toBe(true)
+          return 0
+        } finally {
+          await client.end()
+        }
+      }
+      const transactions = range(6).map(index => transact(index % 2 ? hostIds : hostIds.toReversed()))
+      const appends = range(30).map(async index =>
+        store?.appendAuditEntries(hostIds[index % 2] ?? '', [index]),
+      )
+      const [committed] = await Promise.all([Promise.all(transactions), Promise.all(appends)])
+      const sum = committed.reduce((total, one) => total + one, 0)
+      expect(sum).toBeGreaterThan(0)
+      for (const hostId of hostIds) await expectWhole(hostId, 15 + sum)
+    })
+  })
+})
+
+describe('concurrent appends', () => {
+  it('share transactions, across hosts', async () => {
+    await using store = await openStore(database)
+    const hostIds = await newHosts(store, 50)
+    await Promise.all(range(500).map(index => store.appendAuditEntries(hostIds[index % 50] ?? '', [index])))
+    const list = hostIds.map(id => `'${id}'`).join(', ')
+    const transactions = await database.sql(
+      `SELECT xmin::text FROM audit_entries WHERE host_id IN (${list}) GROUP BY xmin::text`,
+    )
+    expect(transactions.length).toBeLessThanOrEqual(2)
+    for (const hostId of hostIds) await expectWhole(hostId, 10)
+  })
+
+  it('fail each for itself', async () => {
+    await using store = await openStore(database)
+    const hostIds = await newHosts(store, 5)
+    const unknown = store.appendAuditEntries(randomUUID(), [1])
+    const good = hostIds.map(hostId => store.appendAuditEntries(hostId, [1, 2]))
+    const refused = store.appendAuditEntries(hostIds[0] ?? '', [1, RawJson.fromText('1e200000')])
+    const after = store.appendAuditEntries(hostIds[0] ?? '', [3])
+    expect(await rejection(unknown)).toMatchObject({ code: 'UNKNOWN_HOST' })
+    expect(await rejection(refused)).toMatchObject({ sqlState: '22003' })
+    expect((await Promise.all(good)).map(entries => entries.length)).toEqual([2, 2, 2, 2, 2])
+    expect((await after)[0]?.sequenceNum).toBe(3)
+    for (const [index, hostId] of hostIds.entries()) await expectWhole(hostId, index === 0 ? 3 : 2)
+  })
+
+  it('go on to all other hosts while somebody keeps chains locked, and fail there as retryable', async () => {
+    await using store = await openStore(database)
+    const [locked = [], free = []] = [await newHosts(store, 5), await newHosts(store, 5)]
+    const holder = new pg.Client({ connectionString: database.connectionString })
+    await holder.connect()
+    await holder.query('BEGIN')
+    await holder.query('SELECT FROM lock_audit_chains($1::uuid[])', [locked])
+    let answered = 0
+    const waiting = locked.map(async hostId => {
+      const error = await rejection(store.appendAuditEntries(hostId, [1]))
+      answered++
+      return error
+    })
+    for (const round of range(20)) {
+      await Promise.all(free.map(hostId => store.appendAuditEntries(hostId, [round])))
+    }
+    expect(answered).toBe(0)
+    for (const error of await Promise.all(waiting)) {
+      expect(error).toMatchObject({ sqlState: '55P03' })
+      expect(isRetryable(error)).toBe(true)
+    }
+    await holder.query('ROLLBACK')
+    await holder.end()
+    for (const hostId of locked) expect((await store.appendAuditEntries(hostId, [2]))[0]?.sequenceNum).toBe(1)
+    for (const hostId of free) await expectWhole(hostId, 20)
+  }, 60_000)
+})

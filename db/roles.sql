@@ -41,7 +41,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE
 
 GRANT EXECUTE
     ON FUNCTION ensure_alert_partition(TIMESTAMPTZ), ensure_alert_month_ahead(INTEGER, INTEGER),
-        ensure_alert_partitions(INTEGER)
+        ensure_alert_partitions(INTEGER), record_maintenance(TEXT, TEXT, JSONB)
     TO tripwire_writer;
 
 GRANT SELECT, INSERT, UPDATE

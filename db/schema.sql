@@ -977,6 +977,7 @@ $function$;
 CREATE OR REPLACE FUNCTION record_maintenance(p_task text, p_error text, p_settings jsonb)
  RETURNS void
  LANGUAGE sql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
  SET "TimeZone" TO 'UTC'
  SET "DateStyle" TO 'ISO'
@@ -996,6 +997,7 @@ AS $function$
         last_error = EXCLUDED.last_error,
         settings = EXCLUDED.settings
 $function$;
+REVOKE EXECUTE ON ROUTINE record_maintenance(text, text, jsonb) FROM PUBLIC;
 
 -- Triggers
 

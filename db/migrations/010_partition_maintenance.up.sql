@@ -58,6 +58,7 @@ CREATE TABLE maintenance_tasks (
 
 CREATE FUNCTION record_maintenance(p_task TEXT, p_error TEXT, p_settings JSONB) RETURNS VOID
 LANGUAGE sql
+SECURITY DEFINER
 AS $$
     INSERT INTO maintenance_tasks (task, last_run_at, last_success_at, last_error, settings)
     VALUES (
@@ -504,6 +505,7 @@ END
 $$;
 
 -- They run with the rights of their owner, so others may call them only when the owner says so.
+REVOKE EXECUTE ON FUNCTION record_maintenance(TEXT, TEXT, JSONB) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION list_alert_partitions() FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION ensure_alert_month_ahead(INTEGER, INTEGER) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION ensure_alert_partitions(INTEGER) FROM PUBLIC;

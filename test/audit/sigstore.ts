@@ -1,9 +1,10 @@
 /** What another implementation of the field says: the verifier of Sigstore, by which npm checks where packages come from. */
 import type { KeyObject } from 'node:crypto'
-import type { TLogEntryWithInclusionProof } from '@sigstore/bundle'
 import { LogCheckpoint, verifyCheckpoint } from '@sigstore/verify/dist/tlog/checkpoint.js'
 import { verifyMerkleInclusion } from '@sigstore/verify/dist/tlog/merkle.js'
 import type { InclusionClaim } from '../../src/audit/merkle.ts'
+
+type LogEntry = Parameters<typeof verifyCheckpoint>[0]
 
 export interface SigstoreKey {
   readonly name: string
@@ -30,7 +31,7 @@ export function isProvenBySigstore(note: string, claim: InclusionClaim, key: Sig
   return doesNotThrow(() => verifyMerkleInclusion(entry, verifyCheckpoint(entry, [log])))
 }
 
-function entryOf(claim: InclusionClaim, note: string): TLogEntryWithInclusionProof {
+function entryOf(claim: InclusionClaim, note: string): LogEntry {
   return {
     logIndex: String(claim.index),
     logId: { keyId: Buffer.of() },

@@ -55,6 +55,7 @@ describe('appendAuditEntries', () => {
     )
     const [entry] = await store.appendAuditEntries(hostId, [{}])
     expect(entry).toMatchObject({ sequenceNum: 2, prevHash: 'a'.repeat(64), hashVersion: 1 })
+    expect(problemsOf(await readChain(database, hostId))).toEqual(['1 is not protected'])
   })
 
   it('F31: of any JSON stores what was hashed', async () => {

@@ -27,6 +27,11 @@ export function linkHashOf(fields: LinkFields): string {
   )
 }
 
+/** docs/audit-chain.md, "Version 0". */
+export function unprotectedLinkOf(eventHash: string): string {
+  return createHash('sha256').update(`tripwire-storage/audit-entry/v0\n${eventHash}`).digest('hex')
+}
+
 /** A row, each column in the text form that the page gives it. */
 export interface ChainRow {
   readonly host_id: string
@@ -44,12 +49,25 @@ interface SqlClient {
   sql(text: string): Promise<readonly Record<string, unknown>[]>
 }
 
-/** The rows of a chain, asked by another client. */
+/** A row in text, in SQL. */
+export const CHAIN_ROW_COLUMNS = `host_id::text, sequence_num::text, entry_id::text, event_hash::text, prev_hash::text,
+  row_hash::text, hash_version::text, payload::text,
+  to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS created_at`
+
+/** The rows of all chains, asked by another client, by host. */
+export async function readChains(database: SqlClient): Promise<ReadonlyMap<string, readonly ChainRow[]>> {
+  const rows = await database.sql(
+    `SELECT ${CHAIN_ROW_COLUMNS}
+     FROM audit_entries
+     ORDER BY audit_entries.sequence_num`,
+  )
+  return Map.groupBy(rows as unknown as readonly ChainRow[], row => row.host_id)
+}
+
+/** The rows of one chain. */
 export async function readChain(database: SqlClient, hostId: string): Promise<readonly ChainRow[]> {
   const rows = await database.sql(
-    `SELECT host_id::text, sequence_num::text, entry_id::text, event_hash::text, prev_hash::text, row_hash::text,
-       hash_version::text, payload::text,
-       to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS created_at
+    `SELECT ${CHAIN_ROW_COLUMNS}
      FROM audit_entries
      WHERE host_id = '${hostId}'
      ORDER BY audit_entries.sequence_num`,
@@ -57,12 +75,13 @@ export async function readChain(database: SqlClient, hostId: string): Promise<re
   return rows as unknown as readonly ChainRow[]
 }
 
-/** What is wrong with a chain that begins with 1 and is protected throughout. Empty: nothing. */
+/** What is wrong with a chain that begins with 1, or is not protected. Empty: nothing. */
 export function problemsOf(rows: readonly ChainRow[]): readonly string[] {
   const problems: string[] = []
   let before = { event_hash: ZEROS, link: ZEROS }
   for (const [index, row] of rows.entries()) {
-    const link = row.row_hash ?? row.event_hash
+    const isProtected = row.hash_version === '1'
+    const link = isProtected ? (row.row_hash ?? row.event_hash) : unprotectedLinkOf(row.event_hash)
     const expected = linkHashOf({
       hostId: row.host_id,
       sequenceNum: row.sequence_num,
@@ -76,8 +95,8 @@ export function problemsOf(rows: readonly ChainRow[]): readonly string[] {
     if (row.sequence_num !== String(index + 1))
       problems.push(`${row.sequence_num} stands in place ${index + 1}`)
     if (row.prev_hash !== before.event_hash) problems.push(`${row.sequence_num} has another previous hash`)
-    if (row.hash_version !== '1') problems.push(`${row.sequence_num} is not protected`)
-    if (link !== expected) problems.push(`${row.sequence_num} is not what was hashed`)
+    if (!isProtected) problems.push(`${row.sequence_num} is not protected`)
+    else if (link !== expected) problems.push(`${row.sequence_num} is not what was hashed`)
     before = { event_hash: row.event_hash, link }
   }
   return problems

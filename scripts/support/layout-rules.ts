@@ -74,7 +74,7 @@ export const PARTS: Readonly<Record<string, PartRules>> = {
   alerts: DOMAIN,
   hosts: DOMAIN,
   rules: DOMAIN,
-  partitions: DOMAIN,
+  partitions: { parts: ['audit', 'files', 'pg', ...LEAVES] },
   migrate: DOMAIN,
   audit: { parts: ['files', 'pg', ...LEAVES] },
   pg: {

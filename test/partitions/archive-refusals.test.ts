@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises'
+import { chmod, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { writeArchive } from '../../src/partitions/archive/write-archive.ts'
@@ -163,17 +163,5 @@ describe('ARCHIVE_FAILED with a hint is what a folder gives', () => {
       cause: { code: 'EACCES' },
       hint: 'give this account access, or name another folder',
     })
-  })
-
-  it('in which a folder stands in the place of a file', async () => {
-    const db = openDatabase(database)
-    const folder = await archiveFolder()
-    const month = await detachedMonth(database, 3)
-    await mkdir(join(folder, `${month.table}.manifest.json.tmp`))
-    expect(await rejection(writeArchive(db, archiveRequest(month, folder)))).toMatchObject({
-      code: 'ARCHIVE_FAILED',
-      cause: { code: 'EISDIR' },
-    })
-    expect(await readdir(folder)).toEqual([`${month.table}.manifest.json.tmp`])
   })
 })

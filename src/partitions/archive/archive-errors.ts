@@ -1,4 +1,5 @@
 import { TripwireStorageError } from '../../errors.ts'
+import { systemCode } from '../../files/new-file.ts'
 import type { Content } from './content-digest.ts'
 
 const HINTS: Readonly<Record<string, string>> = {
@@ -25,13 +26,6 @@ export function asArchiveFailure(path: string, cause: unknown): unknown {
   const code = systemCode(cause)
   if (!(cause instanceof Error) || code === undefined) return cause
   return new TripwireStorageError('ARCHIVE_FAILED', `${path}: ${cause.message}`, { cause, hint: HINTS[code] })
-}
-
-/** The name of an error of the operating system, such as ENOENT. */
-export function systemCode(error: unknown): string | undefined {
-  return error instanceof Error && 'syscall' in error && 'code' in error && typeof error.code === 'string'
-    ? error.code
-    : undefined
 }
 
 export function archiveFailed(message: string, hint?: string): TripwireStorageError {

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto'
+
 /** The names of a month's archives. The second archive of a month has the number 2, and so on. */
 
 export interface ArchiveNames {
@@ -8,6 +10,7 @@ export interface ArchiveNames {
 
 const FILE_ENDING = '.ndjson.gz'
 const MANIFEST_ENDING = '.manifest.json'
+const UNFINISHED_ENDING = '.tmp'
 /** Without leading zeros, so that a number has one name. The first archive has none. */
 const NUMBER = /^-([2-9]|[1-9]\d{1,8})$/
 
@@ -32,4 +35,35 @@ function numberIn(name: string, partition: string, ending: string): number | und
   if (between === '') return name.length === partition.length + ending.length ? 1 : undefined
   const [, number] = NUMBER.exec(between) ?? []
   return number === undefined ? undefined : Number(number)
+}
+
+/** A name for a part of an archive that is not whole yet. Nobody else uses it, and it tells whose it is. */
+export function unfinishedName(partition: string, owner: string): string {
+  return `.${partition}.${owner}.${randomUUID()}${UNFINISHED_ENDING}`
+}
+
+/** Whether it is such a name of this month and this owner. */
+export function isUnfinished(partition: string, owner: string, name: string): boolean {
+  return isHidden(`.${partition}.${owner}.`, name)
+}
+
+const PROBE_START = '.tripwire-storage-probe.'
+
+/** A name for a file that is written to see whether it can be. */
+export function probeName(): string {
+  return `${PROBE_START}${randomUUID()}${UNFINISHED_ENDING}`
+}
+
+export function isProbe(name: string): boolean {
+  return isHidden(PROBE_START, name)
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+function isHidden(start: string, name: string): boolean {
+  return (
+    name.startsWith(start) &&
+    name.endsWith(UNFINISHED_ENDING) &&
+    UUID.test(name.slice(start.length, -UNFINISHED_ENDING.length))
+  )
 }

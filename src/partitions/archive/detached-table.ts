@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { TripwireStorageError } from '../../errors.ts'
 import type { QueryRunner } from '../../pg/database.ts'
 import { archiveFailed } from './archive-errors.ts'
@@ -93,4 +94,30 @@ async function findTable(transaction: QueryRunner, table: string): Promise<Table
 
 export function noSuchTable(table: string): TripwireStorageError {
   return archiveFailed(`there is no table ${table}`)
+}
+
+/** Who may ask for it is up to the operator. */
+const MAY_IDENTIFY_CLUSTER = `
+  SELECT has_function_privilege('pg_control_system()', 'EXECUTE') AS may`
+
+const IDENTIFY_CLUSTER = `
+  SELECT system_identifier::text AS id
+  FROM pg_control_system()`
+
+const IDENTIFY_TABLE = `
+  SELECT concat_ws('/', pg_database.oid, datname, $1::regclass::oid) AS id
+  FROM pg_database
+  WHERE datname = current_database()`
+
+/**
+ * A name for a table that tells it from those of other schemas, databases and servers, as 16 hexadecimal digits. Where the
+ * server does not tell which it is, two servers may give the same.
+ * @param name as it stands in SQL.
+ */
+export async function identifyTable(db: QueryRunner, name: string): Promise<string> {
+  const { rows } = await db.query<{ may: boolean }>(MAY_IDENTIFY_CLUSTER)
+  const cluster = rows[0]?.may ? await db.query<{ id: string }>(IDENTIFY_CLUSTER) : undefined
+  const table = await db.query<{ id: string }>(IDENTIFY_TABLE, [name])
+  const ids = [cluster, table].map(result => result?.rows[0]?.id ?? '')
+  return createHash('sha256').update(ids.join('/')).digest('hex').slice(0, 16)
 }

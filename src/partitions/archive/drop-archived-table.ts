@@ -3,7 +3,7 @@ import { InvalidInputError } from '../../errors.ts'
 import type { QueryRunner } from '../../pg/database.ts'
 import { withAbortReason } from './abort-reason.ts'
 import { archiveMismatch, requireSameContent } from './archive-errors.ts'
-import { syncFile, syncFolder } from './archive-folder.ts'
+import { syncFile, syncNames } from './archive-folder.ts'
 import { LOCK_ATTEMPTS, lockDetachedTable } from './detached-table.ts'
 import { type Archive, manifestText } from './manifest.ts'
 import { PAUSE_SHARE } from './pace.ts'
@@ -52,5 +52,5 @@ async function requireWhole(archive: Archive, signal: AbortSignal | undefined): 
   const folder = dirname(manifestPath)
   await syncFile(join(folder, manifest.file))
   await syncFile(manifestPath)
-  await syncFolder(folder)
+  await syncNames(folder)
 }

@@ -3,12 +3,11 @@ import { type FileHandle, open, rm } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { onDisk } from './archive-errors.ts'
+import { OWNER_ONLY } from './archive-folder.ts'
 
 /** How much is compressed at once. Off the main thread, which has nothing to do but hand it over. */
 const MEMBER_BYTES = 1_048_576
 const CHUNK_BYTES = 131_072
-/** An archive holds what the database keeps from others. */
-const OWNER_ONLY = 0o600
 
 const compress = promisify(gzip)
 
@@ -26,7 +25,10 @@ export class GzipFile {
     this.#handle = handle
   }
 
-  /** @throws TripwireStorageError ARCHIVE_FAILED, also when there is such a file. */
+  /**
+   * @param path a name that nobody else uses.
+   * @throws TripwireStorageError ARCHIVE_FAILED, also when there is such a file.
+   */
   static async create(path: string): Promise<GzipFile> {
     return onDisk(path, async () => new GzipFile(path, await open(path, 'wx', OWNER_ONLY)))
   }
@@ -50,7 +52,7 @@ export class GzipFile {
     return { fileBytes: this.#bytes, fileSha256: this.#hash.digest('hex') }
   }
 
-  /** Takes the file away. */
+  /** Takes its name away; what was linked to it stays. */
   async discard(): Promise<void> {
     await this.#handle.close().catch(() => undefined)
     await rm(this.#path, { force: true }).catch(() => undefined)

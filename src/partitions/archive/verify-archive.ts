@@ -5,14 +5,9 @@ import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { InvalidInputError, TripwireStorageError } from '../../errors.ts'
+import { systemCode } from '../../files/new-file.ts'
 import { withAbortReason } from './abort-reason.ts'
-import {
-  archiveMismatch,
-  asArchiveFailure,
-  onDisk,
-  requireSameContent,
-  systemCode,
-} from './archive-errors.ts'
+import { archiveMismatch, asArchiveFailure, onDisk, requireSameContent } from './archive-errors.ts'
 import { ContentDigest } from './content-digest.ts'
 import { type Archive, type ArchiveManifest, parseManifest } from './manifest.ts'
 import { Pace } from './pace.ts'

@@ -4,20 +4,20 @@ import { parseInteger, parseText } from '../../model/input.ts'
 import { parseTimestamp } from '../../model/timestamp.ts'
 import type { Database, QueryRunner } from '../../pg/database.ts'
 import { withAbortReason } from './abort-reason.ts'
-import { listArchives, requireFolder, syncFolder, takeNames } from './archive-folder.ts'
+import { listArchives, removeLeftovers, requireFolder } from './archive-folder.ts'
 import { partitionOfMonth } from './archive-month.ts'
-import { archiveNames } from './archive-names.ts'
+import { archiveNames, unfinishedName } from './archive-names.ts'
 import { listArchivedHosts } from './archived-hosts.ts'
 import { type Content, ContentDigest } from './content-digest.ts'
-import { lockDetachedTable } from './detached-table.ts'
+import { identifyTable, lockDetachedTable } from './detached-table.ts'
 import { GzipFile } from './gzip-file.ts'
-import { type Archive, makeManifest } from './manifest.ts'
+import type { Archive } from './manifest.ts'
 import { PAUSE_SHARE } from './pace.ts'
+import { publishArchive } from './publish-archive.ts'
 import { digestTable, readTableLines } from './table-lines.ts'
 import { prepareTransaction } from './transaction-settings.ts'
 import { readArchive, verifyArchive } from './verify-archive.ts'
 import { requireWithinBounds } from './within-bounds.ts'
-import { writeManifest } from './write-manifest.ts'
 
 export interface ArchiveRequest {
   /** The name of a table that is detached from `alerts`, as it stands in the catalogue. */
@@ -36,7 +36,8 @@ const LONGEST_PATH = 4096
 
 /**
  * Writes all alerts of a detached month into an archive, and makes it durable. When there is one already with the same content,
- * and it is whole, that one is the answer. No finished archive is overwritten; one that was cut is written anew.
+ * and it is whole, that one is the answer. No file of another one is overwritten or removed: others may share the folder. One
+ * that was cut is written anew.
  *
  * It goes on slowly on purpose: after each piece of work it rests for as long, so that inserts keep their latency.
  * @throws InvalidInputError
@@ -50,12 +51,15 @@ export async function writeArchive(db: Database, request: ArchiveRequest): Promi
     await requireFolder(month.archiveDir)
     return db.transaction(async transaction => {
       await prepareTransaction(transaction, 'REPEATABLE READ')
-      // It also keeps out another one who would write the same files.
+      // It also keeps out another one who would write an archive of the same table.
       const table = await lockDetachedTable(transaction, month.table, 'SHARE UPDATE EXCLUSIVE', signal)
       await requireWithinBounds(transaction, table, month)
+      const owner = await identifyTable(transaction, table)
+      await removeLeftovers(month.archiveDir, month.partition, owner)
       const numbers = await listArchives(month.archiveDir, month.partition)
       const present = await findSameArchive(transaction, table, month, numbers, signal)
-      return present ?? writeNextArchive(transaction, table, month, numbers.at(-1) ?? 0, signal)
+      if (present) return present
+      return writeNextArchive(transaction, table, month, { owner, after: numbers.at(-1) ?? 0 }, signal)
     })
   })
 }
@@ -85,7 +89,12 @@ function parseRequest(request: ArchiveRequest): Month {
   }
 }
 
-/** A finished archive that holds what the table holds. One that is damaged is passed over. */
+const PASSED_OVER: ReadonlySet<string> = new Set(['ARCHIVE_MISMATCH', 'ARCHIVE_FAILED'])
+
+/**
+ * A finished archive that holds what the table holds. One that is damaged is passed over, and one that cannot be read: it may
+ * belong to another account that shares the folder.
+ */
 async function findSameArchive(
   transaction: QueryRunner,
   table: string,
@@ -103,7 +112,7 @@ async function findSameArchive(
       await verifyArchive(archive, signal, PAUSE_SHARE)
       return archive
     } catch (error) {
-      if (!(error instanceof TripwireStorageError) || error.code !== 'ARCHIVE_MISMATCH') throw error
+      if (!(error instanceof TripwireStorageError) || !PASSED_OVER.has(error.code)) throw error
     }
   }
   return undefined
@@ -113,29 +122,22 @@ async function writeNextArchive(
   transaction: QueryRunner,
   table: string,
   month: Month,
-  after: number,
+  { owner, after }: { readonly owner: string; readonly after: number },
   signal: AbortSignal | undefined,
 ): Promise<Archive> {
   const { archiveDir, partition, from, to, schemaVersion } = month
   const hosts = await listArchivedHosts(transaction, table)
-  const names = await takeNames(archiveDir, partition, after)
-  const file = await GzipFile.create(join(archiveDir, names.file))
+  const path = join(archiveDir, unfinishedName(partition, owner))
+  const file = await GzipFile.create(path)
   try {
-    const content = await writeLines(
-      file,
-      readTableLines(transaction, table, { signal, pauseShare: PAUSE_SHARE }),
-    )
-    const written = { file: names.file, ...content, ...(await file.finish()) }
-    await syncFolder(archiveDir)
+    const lines = readTableLines(transaction, table, { signal, pauseShare: PAUSE_SHARE })
+    const written = { ...(await writeLines(file, lines)), ...(await file.finish()) }
     signal?.throwIfAborted()
     const createdAt = parseTimestamp('createdAt', new Date())
-    const manifest = makeManifest({ partition, from, to, ...written, schemaVersion, createdAt, hosts })
-    const archive = { manifestPath: join(archiveDir, names.manifest), manifest }
-    await writeManifest(archive)
-    return archive
-  } catch (error) {
+    const fields = { partition, from, to, ...written, schemaVersion, createdAt, hosts }
+    return await publishArchive(path, fields, { owner, after })
+  } finally {
     await file.discard()
-    throw error
   }
 }
 

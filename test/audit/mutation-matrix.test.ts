@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { linkHash } from '../../src/audit/link-hash.ts'
 import { useTestDatabase } from '../support/test-database.ts'
 import { DamagedLog, type HostName, LAST, SIGNED } from './damaged-log.ts'
 import { append, rewrite } from './signed-chains.ts'
@@ -217,6 +218,47 @@ const DAMAGES: readonly Damage[] = [
   },
 ]
 
+/** One entry written anew, with its own hashes but not those after it. */
+const REWRITTEN_ALONE: readonly Damage[] = [
+  {
+    name: 'one entry rewritten with its hash',
+    by: () => rewriteOne('A', 5),
+    alone: 'damaged: broken-link A6',
+  },
+  {
+    name: 'one entry of a caller rewritten, and its row hash: the next one does not fit the two any more',
+    by: () => rewriteOne('B', 5),
+    alone: 'damaged: altered-row B6',
+  },
+  {
+    name: 'the last entry rewritten with its hash',
+    by: () => rewriteOne('A', LAST),
+    alone: 'intact',
+  },
+]
+
+async function rewriteOne(host: HostName, sequenceNum: number): Promise<void> {
+  const [row] = await database.sql(`
+    SELECT entry.*, before.event_hash AS before_event, coalesce(before.row_hash, before.event_hash) AS before_link
+    FROM audit_entries AS entry
+    JOIN audit_entries AS before ON before.host_id = entry.host_id AND before.sequence_num = entry.sequence_num - 1
+    ${log.where(host, sequenceNum).replaceAll(/host_id|sequence_num/g, 'entry.$&')}`)
+  const isGiven = row?.['row_hash'] !== null
+  const payload = '{"action": "nothing-happened"}'
+  const hash = linkHash({
+    hostId: log.hosts[host],
+    sequenceNum,
+    entryId: String(row?.['entry_id']),
+    createdAt: '2026-03-01T10:00:00.000000Z',
+    prevHash: String(row?.['before_event']),
+    prevLink: String(row?.['before_link']),
+    givenEventHash: isGiven ? String(row?.['event_hash']) : '',
+    payload,
+  })
+  const columns = `payload = '${payload}', created_at = '2026-03-01T10:00:00Z', ${isGiven ? 'row_hash' : 'event_hash'} = '${hash}'`
+  await log.damage(log.set(host, sequenceNum, columns))
+}
+
 /** What a chain alone cannot show (F32, F33). */
 const UNSEEN: readonly Damage[] = [
   { name: 'what came after the checkpoint cut off', by: () => log.remove('A', 10, 11), alone: 'intact' },
@@ -289,7 +331,7 @@ const rowsOf = (damages: readonly Damage[]) =>
   damages.map(({ name, by, alone, held = alone }) => [name, alone, held, by] as const)
 
 describe('damage that the chains show (F33)', () => {
-  it.each(rowsOf(DAMAGES))('%s | alone %s | with the checkpoint %s', verifyDamage)
+  it.each(rowsOf([...DAMAGES, ...REWRITTEN_ALONE]))('%s | alone %s | with the checkpoint %s', verifyDamage)
 })
 
 describe('damage that only the checkpoint shows (F32, F33)', () => {

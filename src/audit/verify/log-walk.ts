@@ -6,7 +6,7 @@ import { type ChainCounts, type ChainStart, ChainWalk, FROM_GENESIS } from './ch
 import { compareHead, HeadTally } from './compare-head.ts'
 import { isUnprotected, storedPoint } from './entry-links.ts'
 import type { FindingList } from './finding-list.ts'
-import type { CheckPruning, PruningRow, Prunings } from './prunings.ts'
+import type { CheckPruning, PruningRow, PruningSource } from './prunings.ts'
 
 export interface LogWalkOptions {
   /** The heads of a checkpoint, in the order of their hosts; `undefined`: there is none to compare with. */
@@ -16,7 +16,7 @@ export interface LogWalkOptions {
    * without such a head begins at its genesis.
    */
   readonly afterHeads?: ReadonlyMap<string, Head>
-  readonly prunings: Prunings
+  readonly prunings: PruningSource
   /** Absent: the manifests of prunings cannot be verified. */
   readonly checkPruning: CheckPruning | undefined
   readonly findings: FindingList
@@ -33,7 +33,7 @@ interface OpenChain {
 /** Walks along the rows of all hosts, in the order of hosts and numbers, beside the heads of a checkpoint and the prunings. */
 export class LogWalk {
   readonly #findings: FindingList
-  readonly #prunings: Prunings
+  readonly #prunings: PruningSource
   readonly #checkPruning: CheckPruning | undefined
   readonly #afterHeads: ReadonlyMap<string, Head> | undefined
   readonly #heads: Iterator<Head> | undefined
@@ -95,12 +95,12 @@ export class LogWalk {
 
   #beginChain(first: AuditRow): void {
     const { hostId } = first
-    // Rows that have lost their host come last.
-    this.#passChainsBefore(hostId === '' ? undefined : hostId)
+    // Rows that have lost their host come last; what was not met before is passed at the end.
+    if (hostId !== '') this.#passChainsBefore(hostId)
     this.#hosts++
     const start = this.#startOf(hostId)
     const verified = this.#afterHeads?.get(hostId)
-    if (verified === undefined || verified.sequenceNum < start.sequenceNum) {
+    if (verified === undefined || verified.sequenceNum <= start.sequenceNum) {
       this.#openChain(hostId, start).walk.add(first)
       return
     }

@@ -1,5 +1,5 @@
 import type { QueryRunner } from '../../pg/database.ts'
-import { selectTimestamp, timestampFromRow } from '../../pg/row-values.ts'
+import { timestampFromRow } from '../../pg/row-values.ts'
 
 /** A row of `audit_prunings`: entries of a chain that were exported and deleted. */
 export interface PruningRow {
@@ -27,18 +27,18 @@ export type CheckPruning = (pruning: PruningRow) => PruningCheck
 const FETCH_ROWS = 64
 const CURSOR = 'audit_prunings_of_hosts'
 
+/** NULL where none can be is for whoever checks the manifest to find. */
 const DECLARE_PRUNINGS = `
   DECLARE ${CURSOR} NO SCROLL CURSOR FOR
   SELECT
     host_id,
-    through_sequence,
-    through_event_hash::text,
-    through_link_hash::text,
-    ${selectTimestamp('through_created_at')},
-    manifest
+    coalesce(through_sequence, 0) AS through_sequence,
+    coalesce(through_event_hash::text, '') AS through_event_hash,
+    coalesce(through_link_hash::text, '') AS through_link_hash,
+    coalesce(to_json(through_created_at AT TIME ZONE 'UTC')::text, '') AS through_created_at,
+    coalesce(manifest, '') AS manifest
   FROM audit_prunings
-  WHERE $1::uuid IS NULL
-    OR host_id = $1::uuid
+  WHERE host_id = coalesce($1::uuid, host_id)
   ORDER BY host_id, audit_prunings.through_sequence`
 
 interface Row {
@@ -50,8 +50,30 @@ interface Row {
   readonly manifest: string
 }
 
-/** The prunings of all hosts, or of one, read along with the entries: in the order of hosts and numbers. */
-export class Prunings {
+/** Prunings in the order of hosts and numbers, some of which are read already. */
+export interface PruningSource {
+  /** The first host that has prunings which were not taken. */
+  readonly nextHost: string | undefined
+  /** The last host of which some were read and not taken. There may be more of it. */
+  readonly lastHost: string | undefined
+  /** Whether all are read. */
+  readonly isDone: boolean
+  readMore(): Promise<void>
+  /** Those of this host, which must be the next one that has any. */
+  take(hostId: string): readonly PruningRow[]
+}
+
+/** Of a log that was never pruned. */
+export const NO_PRUNINGS: PruningSource = {
+  nextHost: undefined,
+  lastHost: undefined,
+  isDone: true,
+  readMore: async () => undefined,
+  take: () => [],
+}
+
+/** The prunings of all hosts, or of one, read along with the entries. */
+export class Prunings implements PruningSource {
   readonly #transaction: QueryRunner
   readonly #read: PruningRow[] = []
   #isDone = false
@@ -80,22 +102,18 @@ export class Prunings {
     this.#isDone = rows.length < FETCH_ROWS
   }
 
-  /** Whether all are read. */
   get isDone(): boolean {
     return this.#isDone
   }
 
-  /** The last host of which some were read and not taken. There may be more of it. */
   get lastHost(): string | undefined {
     return this.#read.at(-1)?.hostId
   }
 
-  /** The first host that has prunings which were not taken. */
   get nextHost(): string | undefined {
     return this.#read[0]?.hostId
   }
 
-  /** Those of this host, which must be the next one that has any. */
   take(hostId: string): readonly PruningRow[] {
     const end = this.#read.findIndex(pruning => pruning.hostId !== hostId)
     return this.#read.splice(0, end === -1 ? this.#read.length : end)

@@ -110,8 +110,8 @@ describe('F33: an INSERT of any client is refused', () => {
          ORDER BY sequence_num DESC
          LIMIT 1
        )
-       INSERT INTO audit_entries (host_id, sequence_num, prev_hash, event_hash)
-       SELECT host_id, given.* FROM head, LATERAL (VALUES ${values}) AS given`,
+       INSERT INTO audit_entries (hash_version, host_id, sequence_num, prev_hash, event_hash)
+       SELECT 1, host_id, given.* FROM head, LATERAL (VALUES ${values}) AS given`,
     )
   const [A, B] = [`repeat('a', 64)`, `repeat('b', 64)`]
 
@@ -138,6 +138,21 @@ describe('F33: an INSERT of any client is refused', () => {
     expect(error).toMatchObject({ constraint: 'audit_host_sequence_unique' })
     const first = await rejection(insert(`(1, repeat('0', 64), ${A})`))
     expect(first).toMatchObject({ constraint: 'audit_host_sequence_unique' })
+  })
+
+  it.each([
+    ['that is not protected, after one that is', 0, A, 'NULL'],
+    ['of a version that does not exist', 2, A, 'NULL'],
+    ['whose event hash is none', 1, `repeat('A', 64)`, 'NULL'],
+    ['whose row hash is none', 1, A, `repeat('x', 64)`],
+  ])('%s', async (_, version, eventHash, rowHash) => {
+    const sql = `
+      INSERT INTO audit_entries (host_id, sequence_num, prev_hash, event_hash, hash_version, row_hash)
+      SELECT host_id, sequence_num + 1, event_hash, ${eventHash}, ${version}, ${rowHash}
+      FROM audit_entries
+      WHERE host_id = '${hostId}' AND sequence_num = 3`
+    expect(await rejection(database.sql(sql))).toMatchObject(NOT_CONTINUED)
+    expect((await readChain(database, hostId)).length).toBe(3)
   })
 
   it('that fills a pruned prefix again', async () => {

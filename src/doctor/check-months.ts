@@ -1,10 +1,10 @@
 import { DEFAULT_MONTHS_AHEAD } from '../partitions/ensure-partitions.ts'
 import { firstFarMonth } from './check-far-future.ts'
 import { type CheckOutcome, counted, type NewFinding } from './check-outcome.ts'
-import type { CheckContext, PartitionsNow } from './context.ts'
+import type { CheckContext } from './context.ts'
 import { attachedMonths, coveredUntil, findGaps, type Span, spanOf } from './coverage.ts'
+import { isMisplaced, moveMisplacedSql } from './misplaced-alerts.ts'
 import { DAY_MS, momentText, monthStart, monthsBetween, monthText } from './months.ts'
-import { moveAlertsSql } from './move-alerts.ts'
 
 export async function checkMissingMonth(context: CheckContext): Promise<CheckOutcome> {
   const { nowMs, partitions } = await context.partitions()
@@ -14,6 +14,7 @@ export async function checkMissingMonth(context: CheckContext): Promise<CheckOut
     .map(spanOf)
     .filter(({ fromMs }) => fromMs < farMs)
   const ends = spans.map(({ toMs }) => toMs).filter(Number.isFinite)
+  const move = partitions.some(isMisplaced) ? await moveMisplacedSql(context) : undefined
   const within = { fromMs: monthStart(nowMs), toMs: Math.max(monthStart(nowMs, 1), ...ends) }
   const gaps = findGaps(spans, within)
   return {
@@ -21,22 +22,18 @@ export async function checkMissingMonth(context: CheckContext): Promise<CheckOut
       gaps.length === 0
         ? `none from ${monthText(nowMs)} on`
         : `${counted(gaps.length, 'hole')} from ${monthText(nowMs)} on`,
-    findings: gaps.map(gap => gapFinding(gap, { nowMs, partitions })),
+    findings: gaps.map(gap => gapFinding(gap, nowMs, move)),
   }
 }
 
-function gapFinding(gap: Span, { nowMs, partitions }: PartitionsNow): NewFinding {
-  const { fromMs, toMs } = gap
+/** @param move what mends partitions whose bounds are not those of a month. */
+function gapFinding({ fromMs, toMs }: Span, nowMs: number, move: string | undefined): NewFinding {
   const [first, last] = [monthText(fromMs), monthText(toMs - 1)]
   const isWhole = fromMs === monthStart(fromMs) && toMs === monthStart(toMs)
-  const crooked = attachedMonths(partitions).filter(({ isMonth }) => !isMonth)
   return {
     subject: first === last ? first : `${first} to ${last}`,
     message: `no partition holds ${momentText(fromMs)} to ${momentText(toMs)}: an alert of that time is stored only if the ingest can make the month first, which takes time, and is refused otherwise`,
-    mend:
-      isWhole || crooked.length === 0
-        ? ensureCommand(monthsBetween(nowMs, toMs - 1))
-        : moveAlertsSql(crooked.map(({ partition }) => partition)),
+    mend: isWhole || move === undefined ? ensureCommand(monthsBetween(nowMs, toMs - 1)) : move,
     details: { from: momentText(fromMs), to: momentText(toMs) },
   }
 }

@@ -3,32 +3,36 @@ import type { AlertPartition } from '../model/partition.ts'
 import type { QueryRunner } from '../pg/database.ts'
 import { quoteIdentifier } from '../pg/identifier.ts'
 import { integerFromRow } from '../pg/row-values.ts'
+import { SQLSTATE } from '../pg/sqlstate.ts'
 import { type CheckOutcome, counted, countedUpTo, type NewFinding } from './check-outcome.ts'
 import type { CheckContext } from './context.ts'
 import { attachedMonths } from './coverage.ts'
-import { moveAlertsSql } from './move-alerts.ts'
+import { moveMisplacedSql } from './misplaced-alerts.ts'
 
 /** Beyond this, alerts are not counted: it is enough to know that there are many. */
 const MOST_COUNTED = 10_000
 /** A table of this size is looked through in a moment. */
 const CHEAP_BYTES = 16_777_216
+const TOO_LARGE = 'it is too large to be looked through in a moment'
 
 export async function checkDefaultPartition(context: CheckContext): Promise<CheckOutcome> {
   const { partitions } = await context.partitions()
   const found = partitions.find(({ isDefault }) => isDefault)
   if (!found) return { message: 'none' }
   const { partition } = found
-  const count = await unlessRefused(context, transaction => countRows(transaction, partition))
-  const rows =
-    count === undefined ? `about ${counted(found.rows, 'alert')}` : countedUpTo(count, MOST_COUNTED, 'alert')
+  const count = await countOrReason(context, transaction => countRows(transaction, partition))
+  const isCounted = typeof count === 'number'
+  const rows = isCounted
+    ? countedUpTo(count, MOST_COUNTED, 'alert')
+    : `about ${counted(found.rows, 'alert')} (not counted: ${count.reason})`
   return {
     message: `${partition} holds ${rows}`,
     findings: [
       {
         subject: partition,
         message: `${partition} is a DEFAULT partition and holds ${rows}: it takes the alerts of every month that is missing, keeps that month from being made, and forbids to detach a month while writers go on`,
-        mend: moveAlertsSql([partition]),
-        details: { rows: count ?? found.rows, isExact: count !== undefined && count <= MOST_COUNTED },
+        mend: await moveMisplacedSql(context),
+        details: { rows: isCounted ? count : found.rows, isExact: isCounted && count <= MOST_COUNTED },
       },
     ],
   }
@@ -60,7 +64,10 @@ export async function checkPendingDetach(context: CheckContext): Promise<CheckOu
 
 export async function checkIncompletePartition(context: CheckContext): Promise<CheckOutcome> {
   const { partitions } = await context.partitions()
-  const incomplete = attachedMonths(partitions).filter(({ isComplete }) => !isComplete)
+  const incomplete = attachedMonths(partitions).filter(
+    // Those that are no tables have a check of their own.
+    ({ isComplete, isTable }) => isTable && !isComplete,
+  )
   const findings: NewFinding[] = []
   for (const each of incomplete) findings.push(await incompleteFinding(context, each))
   return {
@@ -96,8 +103,9 @@ async function incompleteFinding(
   )
   const duplicates =
     bytes <= CHEAP_BYTES
-      ? await unlessRefused(context, transaction => countDuplicates(transaction, partition))
-      : undefined
+      ? await countOrReason(context, transaction => countDuplicates(transaction, partition))
+      : { reason: TOO_LARGE }
+  const count = typeof duplicates === 'number' ? duplicates : null
   const missing = [
     ...(lacks?.uniqueIndex ? ['the unique index, so a resent alert is stored twice'] : []),
     ...(lacks?.triggers ? ['the triggers, so an alert written to it directly may name no host'] : []),
@@ -105,18 +113,18 @@ async function incompleteFinding(
   return {
     subject: partition,
     message: `${partition} was made by hand and lacks ${missing.join(', and ')}; ${describeDuplicates(partition, duplicates)}`,
-    mend: `tripwire-storage partitions mend${duplicates ? ' --remove-duplicates' : ''}`,
+    mend: `tripwire-storage partitions mend${count ? ' --remove-duplicates' : ''}`,
     details: {
       lacksUniqueIndex: lacks?.uniqueIndex ?? null,
       lacksTriggers: lacks?.triggers ?? null,
-      duplicates: duplicates ?? null,
+      duplicates: count,
     },
   }
 }
 
-function describeDuplicates(partition: string, duplicates: number | undefined): string {
-  if (duplicates === undefined) {
-    return `it is too large to look whether alerts stand in it twice: mend says so and then needs --remove-duplicates, or ask with: ${duplicatesSql(partition)}`
+function describeDuplicates(partition: string, duplicates: number | NotCounted): string {
+  if (typeof duplicates !== 'number') {
+    return `whether alerts stand in it twice is not known, because ${duplicates.reason}: mend says so and then needs --remove-duplicates, or ask with: ${duplicatesSql(partition)}`
   }
   if (duplicates === 0) return 'no alert stands in it twice'
   return `${countedUpTo(duplicates, MOST_COUNTED, 'alert stands', 'alerts stand')} in it twice, of which the first is kept`
@@ -142,7 +150,7 @@ async function countDuplicates(transaction: QueryRunner, partition: string): Pro
 export async function checkMisalignedPartition(context: CheckContext): Promise<CheckOutcome> {
   const { partitions } = await context.partitions()
   const crooked = attachedMonths(partitions).filter(({ isMonth }) => !isMonth)
-  const mend = moveAlertsSql(crooked.map(({ partition }) => partition))
+  const mend = await moveMisplacedSql(context)
   return {
     message: crooked.length === 0 ? 'none' : counted(crooked.length, 'partition'),
     findings: crooked.map(({ partition, from, to }) => ({
@@ -154,15 +162,22 @@ export async function checkMisalignedPartition(context: CheckContext): Promise<C
   }
 }
 
-/** A partition cannot be asked by everybody who may ask `alerts`, and that is no reason to keep back what is known. */
-async function unlessRefused<T>(
+/** Why the rows of a partition were not counted. What is known of it otherwise is not kept back for that. */
+interface NotCounted {
+  readonly reason: string
+}
+
+const OUT_OF_TIME: ReadonlySet<string> = new Set([SQLSTATE.queryCanceled, SQLSTATE.lockNotAvailable])
+
+/** A partition cannot be asked by everybody who may ask `alerts`, and may be too large to be looked through in time. */
+async function countOrReason(
   { ask }: CheckContext,
-  work: (transaction: QueryRunner) => Promise<T>,
-): Promise<T | undefined> {
+  work: (transaction: QueryRunner) => Promise<number>,
+): Promise<number | NotCounted> {
   try {
     return await ask(work)
   } catch (error) {
-    if (error instanceof DatabaseError && error.sqlState !== undefined) return undefined
-    throw error
+    if (!(error instanceof DatabaseError) || error.sqlState === undefined) throw error
+    return { reason: OUT_OF_TIME.has(error.sqlState) ? TOO_LARGE : error.message }
   }
 }

@@ -5,7 +5,7 @@ import type { CheckContext } from './context.ts'
 import { momentText, monthStart } from './months.ts'
 
 /** Where the mend puts such a table: renamed, it would still have the names of its indexes, which the month needs. */
-const SIDE_SCHEMA = 'alerts_set_aside'
+export const SIDE_SCHEMA = 'alerts_set_aside'
 
 interface NamedLikeMonth {
   readonly name: string

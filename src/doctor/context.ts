@@ -3,6 +3,8 @@ import { listPartitions } from '../partitions/list-partitions.ts'
 import type { Database, QueryRunner } from '../pg/database.ts'
 import type { ParsedDiagnoseOptions } from './diagnose-options.ts'
 import { type MaintenanceTask, readMaintenanceTasks } from './maintenance-tasks.ts'
+import { readAlertColumns } from './move-alerts.ts'
+import { type PartitionTable, readPartitionTables } from './partition-tables.ts'
 
 const STATEMENT_TIMEOUT_MS = 10_000
 /** Nobody shall wait behind a diagnosis, and a diagnosis behind nobody. */
@@ -34,6 +36,8 @@ export interface CheckContext {
   ask<T>(work: (transaction: QueryRunner) => Promise<T>): Promise<T>
   partitions(): Promise<PartitionsNow>
   tasks(): Promise<readonly MaintenanceTask[]>
+  alertColumns(): Promise<readonly string[]>
+  partitionTables(): Promise<readonly PartitionTable[]>
 }
 
 const SERVER_NOW = `
@@ -55,6 +59,8 @@ export function createContext(db: Database, options: ParsedDiagnoseOptions): Che
       }),
     ),
     tasks: once(() => ask(readMaintenanceTasks)),
+    alertColumns: once(() => ask(readAlertColumns)),
+    partitionTables: once(() => ask(readPartitionTables)),
   }
 }
 

@@ -7,6 +7,12 @@ import { checkMaintenance } from './check-maintenance.ts'
 import { checkMissingMonth, checkShortHorizon } from './check-months.ts'
 import type { CheckOutcome } from './check-outcome.ts'
 import {
+  checkDisabledTrigger,
+  checkForeignOwner,
+  checkNotATable,
+  checkUnloggedPartition,
+} from './check-partition-tables.ts'
+import {
   checkDefaultPartition,
   checkIncompletePartition,
   checkMisalignedPartition,
@@ -14,6 +20,8 @@ import {
 } from './check-partitions.ts'
 import { checkRetentionLag, checkUnfinishedRetirement } from './check-retention.ts'
 import { checkSchemaDrift, checkSchemaVersion } from './check-schema.ts'
+import { checkSessionSettings } from './check-session-settings.ts'
+import { checkTableSetAside } from './check-set-aside.ts'
 import { checkSpool } from './check-spool.ts'
 import { checkTableInTheWay } from './check-table-in-the-way.ts'
 import { type CheckContext, CLIENT_TIMEOUT_MS, createContext } from './context.ts'
@@ -23,13 +31,19 @@ import { CHECK_NAMES, type Check, type CheckName, type Diagnosis } from './diagn
 const RUN: Readonly<Record<CheckName, (context: CheckContext) => Promise<CheckOutcome>>> = {
   'schema-version': checkSchemaVersion,
   'schema-drift': checkSchemaDrift,
+  'session-settings': checkSessionSettings,
   'missing-month': checkMissingMonth,
   'short-horizon': checkShortHorizon,
   'default-partition': checkDefaultPartition,
   'pending-detach': checkPendingDetach,
   'incomplete-partition': checkIncompletePartition,
   'misaligned-partition': checkMisalignedPartition,
+  'not-a-table': checkNotATable,
+  'foreign-owner': checkForeignOwner,
+  'unlogged-partition': checkUnloggedPartition,
+  'disabled-trigger': checkDisabledTrigger,
   'table-in-the-way': checkTableInTheWay,
+  'table-set-aside': checkTableSetAside,
   'far-future': checkFarFuture,
   'retention-lag': checkRetentionLag,
   'unfinished-retirement': checkUnfinishedRetirement,

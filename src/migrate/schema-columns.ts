@@ -32,23 +32,39 @@ export function sortColumns(createTable: string): string {
   )
 }
 
-/** The same statement without columns that another does not have and that a row needs no value for. */
+/** The same statement without columns that another does not have and that are in nobody's way. */
 export function withoutOptionalColumns(createTable: string, other: string): string {
-  const wanted = new Set(readColumns(other).map(({ name }) => name))
+  const optional = new Set(readAddedColumns(createTable, other).optional.map(({ name }) => name))
   return createTable.replace(BODY, (whole, body: string) =>
     whole.replace(body, () =>
       body
         .split(',\n')
-        .filter(line => {
-          const column = readColumn(line)
-          return column === undefined || wanted.has(column.name) || isNeeded(column)
-        })
+        .filter(line => !optional.has(readColumn(line)?.name ?? ''))
         .join(',\n'),
     ),
   )
 }
 
-/** Whether a row is refused that names no value for it. */
-export function isNeeded({ notNull, defaultTo, generated }: TableColumn): boolean {
-  return notNull && defaultTo === undefined && generated === undefined
+interface AddedColumns {
+  readonly optional: readonly TableColumn[]
+  /** A row that names no value for it is refused, or a partition cannot be made as a table of its own. */
+  readonly hindering: readonly TableColumn[]
+}
+
+/** The columns that another statement for the same table does not have. */
+export function readAddedColumns(createTable: string, other: string): AddedColumns {
+  const wanted = new Set(readColumns(other).map(({ name }) => name))
+  const isPartitioned = createTable.includes('\n) PARTITION BY ')
+  const isHindering = (column: TableColumn) =>
+    (isPartitioned && isIdentity(column)) ||
+    (column.notNull && column.defaultTo === undefined && column.generated === undefined)
+  const added = readColumns(createTable).filter(({ name }) => !wanted.has(name))
+  return {
+    optional: added.filter(column => !isHindering(column)),
+    hindering: added.filter(isHindering),
+  }
+}
+
+export function isIdentity({ generated }: TableColumn): boolean {
+  return generated?.endsWith(' AS IDENTITY') ?? false
 }

@@ -1,5 +1,5 @@
 /** The SQL that brings an object of the schema back to what db/schema.sql says. */
-import { isNeeded, readColumns, type TableColumn } from './schema-columns.ts'
+import { isIdentity, readAddedColumns, readColumns, type TableColumn } from './schema-columns.ts'
 import { FUNCTION_RIGHTS, type SchemaStatement } from './schema-statement.ts'
 
 /** Where no statement does it: a person has to look. */
@@ -145,11 +145,11 @@ function mendTable(expected: SchemaStatement, found: SchemaStatement): string {
       const same = present.find(({ name }) => name === column.name)
       return same ? changeColumn(column, same) : [`ADD COLUMN ${column.name} ${column.definition}`]
     }),
-    ...present
-      .filter(column => !wanted.some(({ name }) => name === column.name))
-      .filter(isNeeded)
-      // What is in it is the operator's. It only must not be asked of us.
-      .map(({ name }) => `ALTER COLUMN ${name} DROP NOT NULL`),
+    // What is in it is the operator's.
+    ...readAddedColumns(found.sql, expected.sql).hindering.flatMap(column => [
+      ...(isIdentity(column) ? [`ALTER COLUMN ${column.name} DROP IDENTITY`] : []),
+      `ALTER COLUMN ${column.name} DROP NOT NULL`,
+    ]),
     ...(found.sql.startsWith('CREATE UNLOGGED') ? ['SET LOGGED'] : []),
     ...(found.sql.includes('ENABLE ROW LEVEL SECURITY') ? ['DISABLE ROW LEVEL SECURITY'] : []),
   ]

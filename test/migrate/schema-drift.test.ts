@@ -50,6 +50,12 @@ const NEW_OBJECTS: readonly Change[] = [
     differs: ['', 'note text NOT NULL'],
   },
   {
+    what: 'a column with which no month can be made',
+    sql: 'ALTER TABLE alerts ADD number integer GENERATED ALWAYS AS IDENTITY',
+    found: ['changed: table alerts'],
+    differs: ['', 'number integer NOT NULL GENERATED ALWAYS AS IDENTITY'],
+  },
+  {
     what: 'a constraint',
     sql: 'ALTER TABLE hosts ADD CONSTRAINT small CHECK (length(hostname) < 9)',
     found: ['unexpected: constraint small on hosts'],

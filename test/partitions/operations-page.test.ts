@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
+import { diagnose } from '../../src/index.ts'
 import { useTestDatabase } from '../support/test-database.ts'
 import { contentOf, insertAlerts, insertHost, makeMonthByHand, partitionNames } from './fixtures.ts'
 
@@ -15,15 +16,24 @@ function sqlBlock(words: string): string {
   return found[0] ?? ''
 }
 
-it('the way out of a DEFAULT partition, as the page shows it, keeps every row', async () => {
+it('the way out of a DEFAULT partition, which the page leaves to the doctor, keeps every row', async () => {
+  const [, section = ''] = PAGE.split('## A DEFAULT partition\n')
+  expect(section).toContain('`tripwire-storage doctor`')
   const hostId = await insertHost(database)
   await database.sql('CREATE TABLE alerts_default PARTITION OF alerts DEFAULT')
   await insertAlerts(database, '2024-03', hostId, 30)
   await insertAlerts(database, '2025-10', hostId, 20)
   const expected = await contentOf(database, 'alerts')
-  await database.sql(sqlBlock('alerts_default'))
+  const { checks } = await diagnose({ connectionString: database.connectionString })
+  const [finding, ...more] = checks.flatMap(({ findings }) =>
+    findings.filter(({ name }) => name === 'default-partition'),
+  )
+  expect(more).toEqual([])
+  await database.sql(finding?.mend ?? '')
   expect(await contentOf(database, 'alerts')).toEqual(expected)
-  expect(await partitionNames(database)).toEqual(['alerts_y2024m03', 'alerts_y2025m10', 'alerts_y2026m02'])
+  const names = await partitionNames(database)
+  expect(names).toEqual(expect.arrayContaining(['alerts_y2024m03', 'alerts_y2025m10', 'alerts_y2026m02']))
+  expect(names).not.toContain('alerts_default')
 })
 
 it('the look for duplicates, as the page shows it, finds them', async () => {

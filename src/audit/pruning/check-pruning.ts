@@ -37,7 +37,9 @@ function compare(pruning: PruningRow, manifest: PruningManifest | undefined): Pr
     pruning.throughLinkHash,
   )
   const expected = placeText(manifest.hostId, manifest.through, manifest.eventHash, manifest.linkHash)
-  return found === expected ? { outcome: 'verified' } : { outcome: 'altered', expected, found }
+  return found === expected
+    ? { outcome: 'verified', first: BigInt(manifest.first) }
+    : { outcome: 'altered', expected, found }
 }
 
 function placeText(hostId: string, through: string, eventHash: string, linkHash: string): string {

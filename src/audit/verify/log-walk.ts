@@ -1,12 +1,12 @@
 import type { Head } from '../checkpoint/head.ts'
-import { unprotectedLinkHash } from '../link-hash.ts'
 import { type AuditRow, isOfHost, parseAuditLine } from './audit-row.ts'
 import type { ChainFinding } from './chain-finding.ts'
 import { type ChainCounts, type ChainStart, ChainWalk, FROM_GENESIS } from './chain-walk.ts'
 import { compareHead, HeadTally } from './compare-head.ts'
 import { isUnprotected, storedPoint } from './entry-links.ts'
 import type { FindingList } from './finding-list.ts'
-import type { CheckPruning, PruningRow, PruningSource } from './prunings.ts'
+import { startAfterPrunings } from './pruned-start.ts'
+import type { CheckPruning, PruningSource } from './prunings.ts'
 
 export interface LogWalkOptions {
   /** The heads of a checkpoint, in the order of their hosts; `undefined`: there is none to compare with. */
@@ -157,34 +157,14 @@ export class LogWalk {
       this.#reportNothingAfterPruning(hostId, start)
   }
 
-  /** The chain begins after the newest pruning, if there is one. */
   #startOf(hostId: string): ChainStart {
-    const prunings = this.#prunings.nextHost === hostId ? this.#prunings.take(hostId) : []
-    const newest = prunings.at(-1)
-    if (!newest) return FROM_GENESIS
+    const [oldest, ...later] = this.#prunings.nextHost === hostId ? this.#prunings.take(hostId) : []
+    if (!oldest) return FROM_GENESIS
+    const { start, isVerified, findings } = startAfterPrunings([oldest, ...later], this.#checkPruning)
+    for (const finding of findings) this.#report(hostId, finding)
     this.#prunedChains++
-    const areVerified = prunings.map(pruning => this.#checkPruningOf(pruning)).every(Boolean)
-    if (areVerified) this.#verifiedPrunings++
-    const { throughSequence, throughEventHash: eventHash, throughLinkHash: linkHash } = newest
-    return {
-      sequenceNum: throughSequence,
-      point: { eventHash, linkHash },
-      isProtected: linkHash !== unprotectedLinkHash(eventHash),
-    }
-  }
-
-  #checkPruningOf(pruning: PruningRow): boolean {
-    const sequenceNum = String(pruning.throughSequence)
-    const check = this.#checkPruning?.(pruning) ?? {
-      outcome: 'unverified',
-      expected: 'a public key to verify its manifest',
-      found: 'none',
-    }
-    if (check.outcome === 'verified') return true
-    const { expected, found } = check
-    const kind = check.outcome === 'altered' ? 'pruning-altered' : 'pruning-unverified'
-    this.#report(pruning.hostId, { kind, sequenceNum, expected, found })
-    return false
+    if (isVerified) this.#verifiedPrunings++
+    return start
   }
 
   /** A pruning is itself an entry of the chain. */

@@ -16,7 +16,11 @@ export interface PruningRow {
 
 /** Whether the signed manifest of a pruning tells what its row does. */
 export type PruningCheck =
-  | { readonly outcome: 'verified' }
+  | {
+      readonly outcome: 'verified'
+      /** The first entry that was deleted. */
+      readonly first: bigint
+    }
   /** The manifest is not what was signed, or is of another pruning, or the row tells something else. */
   | { readonly outcome: 'altered'; readonly expected: string; readonly found: string }
   /** It is signed by none of the trusted keys. */

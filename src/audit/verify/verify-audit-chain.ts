@@ -82,7 +82,7 @@ async function verifySnapshot(transaction: QueryRunner, verification: Verificati
   if (hostId === undefined) addRolledBack(walk, findings)
   const isEmpty =
     walk.counts.entries === 0 && (heads === undefined || (hostId !== undefined && heads.length === 0))
-  if (isEmpty) findings.addOfLog('no-entries', 'entries', 'none')
+  if (isEmpty && findings.verdict !== 'damaged') findings.addOfLog('no-entries', 'entries', 'none')
 }
 
 async function readPruningsBeside(prunings: Prunings, lines: readonly string[]): Promise<void> {

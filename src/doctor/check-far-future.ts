@@ -1,13 +1,13 @@
 import { TripwireStorageError } from '../errors.ts'
 import type { AlertPartition } from '../model/partition.ts'
+import { attachedMonths, coveredUntil, spanOf } from '../partitions/coverage.ts'
+import { monthStart } from '../partitions/months.ts'
 import type { QueryRunner } from '../pg/database.ts'
 import { quoteIdentifier } from '../pg/identifier.ts'
 import { integerFromRow, timestampFromRow } from '../pg/row-values.ts'
 import { type CheckOutcome, countedUpTo, type NewFinding } from './check-outcome.ts'
 import { type CheckContext, USE_INDEXES } from './context.ts'
-import { attachedMonths, coveredUntil, spanOf } from './coverage.ts'
 import { recordedMonthsAhead } from './maintenance-tasks.ts'
-import { monthStart } from './months.ts'
 
 /** Nobody makes partitions for so long ahead, unless the maintenance was told to. */
 const MOST_MONTHS_AHEAD = 13

@@ -1,10 +1,10 @@
+import { attachedMonths, coveredUntil, findGaps, type Span, spanOf } from '../partitions/coverage.ts'
 import { DEFAULT_MONTHS_AHEAD } from '../partitions/ensure-partitions.ts'
+import { DAY_MS, momentText, monthStart, monthsBetween, monthText } from '../partitions/months.ts'
 import { firstFarMonth } from './check-far-future.ts'
 import { type CheckOutcome, counted, type NewFinding } from './check-outcome.ts'
 import type { CheckContext } from './context.ts'
-import { attachedMonths, coveredUntil, findGaps, type Span, spanOf } from './coverage.ts'
 import { isMisplaced, moveMisplacedSql } from './misplaced-alerts.ts'
-import { DAY_MS, momentText, monthStart, monthsBetween, monthText } from './months.ts'
 
 export async function checkMissingMonth(context: CheckContext): Promise<CheckOutcome> {
   const { nowMs, partitions } = await context.partitions()

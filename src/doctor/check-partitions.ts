@@ -1,12 +1,12 @@
 import { DatabaseError } from '../errors.ts'
 import type { AlertPartition } from '../model/partition.ts'
+import { attachedMonths } from '../partitions/coverage.ts'
 import type { QueryRunner } from '../pg/database.ts'
 import { quoteIdentifier } from '../pg/identifier.ts'
 import { integerFromRow } from '../pg/row-values.ts'
 import { SQLSTATE } from '../pg/sqlstate.ts'
 import { type CheckOutcome, counted, countedUpTo, type NewFinding } from './check-outcome.ts'
 import type { CheckContext } from './context.ts'
-import { attachedMonths } from './coverage.ts'
 import { moveMisplacedSql } from './misplaced-alerts.ts'
 
 /** Beyond this, alerts are not counted: it is enough to know that there are many. */

@@ -1,4 +1,5 @@
 import type { AlertPartition } from '../model/partition.ts'
+import { DAY_MS } from '../partitions/months.ts'
 import { planRetention } from '../partitions/retention/plan-retention.ts'
 import type { RetentionPolicy } from '../partitions/retention/retention-policy.ts'
 import type { QueryRunner } from '../pg/database.ts'
@@ -6,7 +7,6 @@ import { selectTimestamp, timestampFromRow } from '../pg/row-values.ts'
 import { type CheckOutcome, counted, type NewFinding } from './check-outcome.ts'
 import type { CheckContext } from './context.ts'
 import { type MaintenanceTask, recordedPolicy, retainCommandOf } from './maintenance-tasks.ts'
-import { DAY_MS } from './months.ts'
 
 const SECONDS_A_DAY = 86_400
 

@@ -1,8 +1,8 @@
+import { momentText, monthStart } from '../partitions/months.ts'
 import type { QueryRunner } from '../pg/database.ts'
 import { quoteIdentifier } from '../pg/identifier.ts'
 import { type CheckOutcome, counted, type NewFinding } from './check-outcome.ts'
 import type { CheckContext } from './context.ts'
-import { momentText, monthStart } from './months.ts'
 
 /** Where the mend puts such a table: renamed, it would still have the names of its indexes, which the month needs. */
 export const SIDE_SCHEMA = 'alerts_set_aside'

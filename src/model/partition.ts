@@ -53,6 +53,11 @@ export interface RetentionOptions {
   readonly archiveDir?: string | undefined
   /** Whether months that were restored from an archive go as well. Defaults to false. */
   readonly includeRestored?: boolean | undefined
+  /**
+   * Who lets months go, 1 to 255 characters. With it, the beginning and the drop of each month are appended to the audit log of the host
+   * `tripwire-storage`, each in its own transaction; the host is registered on first use. By default nothing is.
+   */
+  readonly actor?: string | undefined
 }
 
 /** A month that is due. */
@@ -100,7 +105,10 @@ export interface MaintenanceReport extends RetentionReport {
   readonly finalized: readonly string[]
   /** Partitions that have their unique index and triggers now. */
   readonly completed: readonly string[]
-  /** The end of the last month that is there without a hole from now on; `null` when this month is missing. */
+  /**
+   * The end of the last month that is there without a hole from now on; `null` when this month is missing, `infinity` when there is
+   * no end.
+   */
   readonly horizon: string | null
 }
 
@@ -130,6 +138,6 @@ export interface MaintenanceStatus {
   readonly failures: readonly MaintenanceFailure[]
   /** Why the last run could not be made at all; `undefined` when it could. */
   readonly error: unknown
-  /** How many days from now are covered by partitions, as of the last look; `null` before the first one. */
+  /** How many days from now are covered by partitions, as of the last look; `null` before the first one, `Infinity` without an end. */
   readonly horizonDays: number | null
 }

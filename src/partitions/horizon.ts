@@ -1,28 +1,25 @@
 import type { AlertPartition } from '../model/partition.ts'
+import { attachedMonths, coveredUntil, spanOf } from './coverage.ts'
+import { DAY_MS, momentMs } from './months.ts'
 
-const DAY_MS = 86_400_000
+type Bounds = Pick<AlertPartition, 'state' | 'isDefault' | 'from' | 'to'>
 
-type Bounds = Pick<AlertPartition, 'state' | 'from' | 'to'>
+const WITHOUT_END = 'infinity'
 
-/** The end of the last partition that is there without a hole from `now` on; `null` when not even `now` has one. */
+/**
+ * The end of the last partition that is there without a hole from `now` on; `null` when not even `now` has one, `infinity` when
+ * that partition has no upper bound.
+ */
 export function horizonOf(partitions: readonly Bounds[], now: string): string | null {
-  let horizon: string | null = null
-  const attached = partitions.filter(({ state }) => state === 'attached')
-  for (const { from, to } of attached.toSorted((a, b) => compare(a.from, b.from))) {
-    const reached: string = horizon ?? now
-    if (from !== null && from > reached) break
-    if (to !== null && to > reached) horizon = to
-  }
-  return horizon
-}
-
-/** Without a lower bound comes first. */
-function compare(a: string | null, b: string | null): number {
-  if (a === b) return 0
-  return (a ?? '') < (b ?? '') ? -1 : 1
+  const months = attachedMonths(partitions)
+  const nowMs = momentMs(now)
+  const untilMs = coveredUntil(months.map(spanOf), nowMs)
+  if (untilMs === nowMs) return null
+  return months.find(month => spanOf(month).toMs === untilMs)?.to ?? WITHOUT_END
 }
 
 /** How many days from now are covered. 0 when nothing is. */
 export function horizonDays(horizon: string | null, nowMs: number): number {
-  return horizon === null ? 0 : Math.max(0, (Date.parse(horizon) - nowMs) / DAY_MS)
+  if (horizon === WITHOUT_END) return Number.POSITIVE_INFINITY
+  return horizon === null ? 0 : Math.max(0, (momentMs(horizon) - nowMs) / DAY_MS)
 }

@@ -126,6 +126,19 @@ describe('the horizon', () => {
     expect(horizonOf([month(0, { from: null, to: firstOf(PRESENT + 5) })], NOW)).toBe(firstOf(PRESENT + 5))
   })
 
+  it('is infinity where the last partition has no upper bound, and the DEFAULT partition does not count', () => {
+    const rest = month(0, { isDefault: true, from: null, to: null })
+    expect(horizonOf([month(PRESENT), month(PRESENT + 1, { to: null }), rest], NOW)).toBe('infinity')
+    expect(horizonDays('infinity', Date.now())).toBe(Number.POSITIVE_INFINITY)
+    expect(horizonOf([rest], NOW)).toBeNull()
+    expect(horizonOf([month(PRESENT), rest], NOW)).toBe(firstOf(PRESENT + 1))
+  })
+
+  it('is right where a slip of the finger made a year of five digits', () => {
+    const far = month(0, { from: '20206-01-01T00:00:00.000000Z', to: '20206-02-01T00:00:00.000000Z' })
+    expect(horizonOf([far, month(PRESENT)], NOW)).toBe(firstOf(PRESENT + 1))
+  })
+
   it('is counted in days from now, and never less than none', () => {
     expect(horizonDays('2026-04-01T00:00:00.000000Z', Date.parse('2026-03-31T12:00:00Z'))).toBe(0.5)
     expect(horizonDays(null, Date.now())).toBe(0)

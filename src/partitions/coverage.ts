@@ -16,7 +16,9 @@ export function spanOf({ from, to }: Pick<AlertPartition, 'from' | 'to'>): Span 
 }
 
 /** The partitions that take alerts, but for the DEFAULT one. */
-export function attachedMonths(partitions: readonly AlertPartition[]): readonly AlertPartition[] {
+export function attachedMonths<P extends Pick<AlertPartition, 'state' | 'isDefault'>>(
+  partitions: readonly P[],
+): readonly P[] {
   return partitions.filter(({ state, isDefault }) => state === 'attached' && !isDefault)
 }
 

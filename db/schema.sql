@@ -291,6 +291,25 @@ AS $function$
         AND tgname IN ('alerts_check_hosts_on_insert', 'alerts_check_hosts_on_update', 'alerts_check_resends')
 $function$;
 
+CREATE OR REPLACE FUNCTION alert_partition_has_unique_index(p_partition regclass)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+    SELECT EXISTS (
+        SELECT
+        FROM pg_index
+        WHERE indrelid = p_partition
+            AND indisunique
+            AND indisvalid
+            AND indpred IS NULL
+            AND pg_get_indexdef(indexrelid) LIKE '%(alert_id, host_id)'
+    )
+$function$;
+
 CREATE OR REPLACE FUNCTION alert_partition_is_complete(p_partition regclass)
  RETURNS boolean
  LANGUAGE sql
@@ -299,17 +318,7 @@ CREATE OR REPLACE FUNCTION alert_partition_is_complete(p_partition regclass)
  SET "TimeZone" TO 'UTC'
  SET "DateStyle" TO 'ISO'
 AS $function$
-    SELECT
-        EXISTS (
-            SELECT
-            FROM pg_index
-            WHERE indrelid = p_partition
-                AND indisunique
-                AND indisvalid
-                AND indpred IS NULL
-                AND pg_get_indexdef(indexrelid) LIKE '%(alert_id, host_id)'
-        )
-        AND alert_partition_has_triggers(p_partition)
+    SELECT alert_partition_has_unique_index(p_partition) AND alert_partition_has_triggers(p_partition)
 $function$;
 
 CREATE OR REPLACE FUNCTION alerts_check_hosts()

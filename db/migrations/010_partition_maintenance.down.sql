@@ -145,6 +145,7 @@ $$;
 
 DROP FUNCTION make_alert_partition(TIMESTAMPTZ);
 DROP FUNCTION alert_partition_has_triggers(REGCLASS);
+DROP FUNCTION alert_partition_has_unique_index(REGCLASS);
 DROP FUNCTION alert_month_bounds(TIMESTAMPTZ);
 DROP FUNCTION record_maintenance(TEXT, TEXT, JSONB);
 

@@ -133,22 +133,27 @@ AS $$
         AND tgname IN ('alerts_check_hosts_on_insert', 'alerts_check_hosts_on_update', 'alerts_check_resends')
 $$;
 
+CREATE FUNCTION alert_partition_has_unique_index(p_partition REGCLASS) RETURNS BOOLEAN
+LANGUAGE sql
+STABLE
+AS $$
+    SELECT EXISTS (
+        SELECT
+        FROM pg_index
+        WHERE indrelid = p_partition
+            AND indisunique
+            AND indisvalid
+            AND indpred IS NULL
+            AND pg_get_indexdef(indexrelid) LIKE '%(alert_id, host_id)'
+    )
+$$;
+
 -- Whether a partition has what CREATE TABLE … PARTITION OF does not give it: the unique index and the triggers.
 CREATE OR REPLACE FUNCTION alert_partition_is_complete(p_partition REGCLASS) RETURNS BOOLEAN
 LANGUAGE sql
 STABLE
 AS $$
-    SELECT
-        EXISTS (
-            SELECT
-            FROM pg_index
-            WHERE indrelid = p_partition
-                AND indisunique
-                AND indisvalid
-                AND indpred IS NULL
-                AND pg_get_indexdef(indexrelid) LIKE '%(alert_id, host_id)'
-        )
-        AND alert_partition_has_triggers(p_partition)
+    SELECT alert_partition_has_unique_index(p_partition) AND alert_partition_has_triggers(p_partition)
 $$;
 
 -- Everything that holds alerts: the partitions, and the months that are detached on their way out.
@@ -480,6 +485,7 @@ BEGIN
         'add_alert_triggers(REGCLASS)',
         'alert_partition_is_complete(REGCLASS)',
         'alert_partition_has_triggers(REGCLASS)',
+        'alert_partition_has_unique_index(REGCLASS)',
         'complete_alert_partition(REGCLASS)',
         'make_alert_partition(TIMESTAMPTZ)',
         'ensure_alert_partition(TIMESTAMPTZ)',

@@ -83,15 +83,7 @@ interface Lacks {
 
 const READ_LACKS = `
   SELECT
-    NOT EXISTS (
-      SELECT
-      FROM pg_index
-      WHERE indrelid = $1::regclass
-        AND indisunique
-        AND indisvalid
-        AND indpred IS NULL
-        AND pg_get_indexdef(indexrelid) LIKE '%(alert_id, host_id)'
-    ) AS "uniqueIndex",
+    NOT alert_partition_has_unique_index($1::regclass) AS "uniqueIndex",
     NOT alert_partition_has_triggers($1::regclass) AS triggers`
 
 async function incompleteFinding(

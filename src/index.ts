@@ -104,7 +104,7 @@ export type {
   RetiredMonth,
 } from './model/partition.ts'
 export { type JsonValue, RawJson } from './model/raw-json.ts'
-export type { NewTripwireRule, TripwireRule, TripwireRuleUpdate } from './model/rule.ts'
+export type { NewTripwireRule, RuleChangeOptions, TripwireRule, TripwireRuleUpdate } from './model/rule.ts'
 export type { TimestampInput } from './model/timestamp.ts'
 export type { RestoredPartition } from './partitions/restore-partition.ts'
 export { SENSOR_FORMATS, type SensorFormat } from './sensors/sensor-adapter.ts'

@@ -37,7 +37,7 @@ import type {
   RetentionReport,
 } from './model/partition.ts'
 import type { JsonValue, RawJson } from './model/raw-json.ts'
-import type { NewTripwireRule, TripwireRule, TripwireRuleUpdate } from './model/rule.ts'
+import type { NewTripwireRule, RuleChangeOptions, TripwireRule, TripwireRuleUpdate } from './model/rule.ts'
 import { ensurePartition, prepareMonth } from './partitions/ensure-partition.ts'
 import { ensurePartitionsOrThrow } from './partitions/ensure-partitions.ts'
 import { listPartitions } from './partitions/list-partitions.ts'
@@ -227,10 +227,10 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
     return listHosts(this.#db)
   }
 
-  /** Stores a rule and returns it. A rule without a host is global. */
-  async createRule(rule: NewTripwireRule): Promise<TripwireRule> {
+  /** Stores a rule and returns it. A rule without a host is global. With an `actor`, the audit log tells. */
+  async createRule(rule: NewTripwireRule, options: RuleChangeOptions = {}): Promise<TripwireRule> {
     this.#refuseWhenClosed()
-    return createRule(this.#db, rule)
+    return createRule(this.#db, rule, options)
   }
 
   /** The rule, or `null` when there is none with this id. */
@@ -246,18 +246,18 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
   }
 
   /**
-   * Replaces every field of a rule that can change, and returns it.
+   * Replaces every field of a rule that can change, and returns it. With an `actor`, the audit log tells what it was before.
    * @throws NotFoundError
    */
-  async updateRule(rule: TripwireRuleUpdate): Promise<TripwireRule> {
+  async updateRule(rule: TripwireRuleUpdate, options: RuleChangeOptions = {}): Promise<TripwireRule> {
     this.#refuseWhenClosed()
-    return updateRule(this.#db, rule)
+    return updateRule(this.#db, rule, options)
   }
 
-  /** Removes a rule. Returns whether there was one. */
-  async deleteRule(ruleId: string): Promise<boolean> {
+  /** Removes a rule. Returns whether there was one. With an `actor`, the audit log tells what it was. */
+  async deleteRule(ruleId: string, options: RuleChangeOptions = {}): Promise<boolean> {
     this.#refuseWhenClosed()
-    return deleteRule(this.#db, ruleId)
+    return deleteRule(this.#db, ruleId, options)
   }
 
   /**

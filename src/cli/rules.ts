@@ -13,11 +13,17 @@ interface RulesFlags extends DatabaseFlags {
   readonly json?: boolean
 }
 
-interface AddFlags extends RulesFlags {
+interface ChangeFlags extends RulesFlags {
+  readonly actor?: string
+}
+
+interface AddFlags extends ChangeFlags {
   readonly type: string
   readonly severity: string
   readonly disabled?: boolean
 }
+
+const ACTOR_HELP = 'who makes the change: it is appended to the audit log'
 
 export function rulesCommand(context: CommandContext): Command {
   return new Command('rules')
@@ -60,6 +66,7 @@ function addCommand(context: CommandContext): Command {
     .option('--severity <level>', SEVERITY_LEVELS.join(', '), 'WARN')
     .option('--host <name-or-id>', 'for one host; without it, for all')
     .option('--disabled', 'do not watch yet')
+    .option('--actor <name>', ACTOR_HELP)
     .option('--json', 'one JSON object')
     .action(async (target: string, flags: AddFlags) => {
       const rule = {
@@ -70,7 +77,7 @@ function addCommand(context: CommandContext): Command {
       }
       await withStore(context, flags, async store => {
         const hostId = flags.host === undefined ? null : await findHostId(store, flags.host)
-        printRule(context, flags, await store.createRule({ ...rule, hostId }))
+        printRule(context, flags, await store.createRule({ ...rule, hostId }, { actor: flags.actor }))
       })
     })
 }
@@ -79,8 +86,9 @@ function switchCommand(context: CommandContext, name: 'enable' | 'disable', enab
   return databaseCommand(name)
     .description(`${name} a rule`)
     .argument('<rule-id>')
+    .option('--actor <name>', ACTOR_HELP)
     .option('--json', 'one JSON object')
-    .action(async (ruleId: string, flags: RulesFlags) => {
+    .action(async (ruleId: string, flags: ChangeFlags) => {
       await withStore(context, flags, async store => {
         const rule = await store.getRule(ruleId)
         if (!rule) throw new NotFoundError('rule', ruleId)
@@ -88,7 +96,10 @@ function switchCommand(context: CommandContext, name: 'enable' | 'disable', enab
         printRule(
           context,
           flags,
-          await store.updateRule({ ruleId, hostId, ruleType, target, severity, enabled }),
+          await store.updateRule(
+            { ruleId, hostId, ruleType, target, severity, enabled },
+            { actor: flags.actor },
+          ),
         )
       })
     })
@@ -98,9 +109,10 @@ function removeCommand(context: CommandContext): Command {
   return databaseCommand('remove')
     .description('remove a rule')
     .argument('<rule-id>')
-    .action(async (ruleId: string, flags: RulesFlags) => {
+    .option('--actor <name>', ACTOR_HELP)
+    .action(async (ruleId: string, flags: ChangeFlags) => {
       await withStore(context, flags, async store => {
-        if (!(await store.deleteRule(ruleId))) throw new NotFoundError('rule', ruleId)
+        if (!(await store.deleteRule(ruleId, { actor: flags.actor }))) throw new NotFoundError('rule', ruleId)
       })
     })
 }

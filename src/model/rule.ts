@@ -29,6 +29,15 @@ export interface NewTripwireRule {
   readonly enabled?: boolean
 }
 
+/** How a change of a rule is recorded. */
+export interface RuleChangeOptions {
+  /**
+   * Who makes the change, 1 to 255 characters. With it, the change is appended to the audit log in its own transaction: to the chain of
+   * the rule's host; for a global rule to that of the host `tripwire-storage`, which is registered on first use. By default nothing is.
+   */
+  readonly actor?: string | undefined
+}
+
 /** An update replaces every field that can change, so none has a default. */
 export interface TripwireRuleUpdate {
   readonly ruleId: string

@@ -15,6 +15,17 @@ export async function appendInTransaction(
   return continueInTransaction(transaction, parseAppend(hostId, payloads, {}).append)
 }
 
+/** Appends the same payload to the chains of several hosts. Their locks are taken at once, so that two such appends cannot deadlock. */
+export async function appendToSeveral(
+  transaction: QueryRunner,
+  hostIds: readonly string[],
+  payload: RawJson | JsonValue,
+): Promise<void> {
+  const appends = hostIds.map(hostId => parseAppend(hostId, [payload], {}).append)
+  for (const outcome of await appendToChains(transaction, appends))
+    if ('error' in outcome) throw outcome.error
+}
+
 /**
  * The same for an append that was checked already.
  * @throws DatabaseError AUDIT_NOT_CONTINUED when the transaction cannot see the entries that it would have to continue.

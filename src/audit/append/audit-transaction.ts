@@ -30,7 +30,7 @@ export interface AuditTransactionOptions {
   /** How long to try again after a passing error, such as a lost connection. */
   readonly retryForMs: number
   /** Ends the pauses between two tries. */
-  readonly signal: AbortSignal
+  readonly signal?: AbortSignal
   /** The connection broke, and perhaps after the commit. */
   readonly onOutcomeUnknown?: (error: unknown) => void
 }
@@ -67,9 +67,9 @@ export async function auditTransaction<T>(
       return await db.transaction(work, undefined, begin)
     } catch (error) {
       const pauseMs = pauseAfter(error, attempt)
-      if (pauseMs === undefined || signal.aborted) throw error
+      if (pauseMs === undefined || signal?.aborted) throw error
       // A part of it random, so that several processes do not come back at once.
-      await sleep(pauseMs * Math.random(), undefined, { signal }).catch(() => {
+      await sleep(pauseMs * Math.random(), undefined, signal ? { signal } : {}).catch(() => {
         throw error
       })
     }

@@ -13,6 +13,7 @@ interface RetainFlags extends DatabaseFlags {
   readonly keepBytes?: string
   readonly archiveDir?: string
   readonly includeRestored?: boolean
+  readonly actor?: string
   readonly dryRun?: boolean
   readonly json?: boolean
 }
@@ -24,6 +25,7 @@ export function retainCommand(context: CommandContext): Command {
     .option('--keep-bytes <size>', `how much all months may take: ${BYTES_HELP}`)
     .option('--archive-dir <folder>', 'where the archives go; without it months are detached and not dropped')
     .option('--include-restored', 'also months that were restored from an archive')
+    .option('--actor <name>', 'who lets the months go: it is appended to the audit log')
     .option('--dry-run', 'list the months that are due and change nothing')
     .option('--json', 'one JSON object a line; with failures in the last one')
     .action(async (flags: RetainFlags) => {
@@ -34,6 +36,7 @@ export function retainCommand(context: CommandContext): Command {
           flags.keepBytes === undefined ? undefined : parseBytesArgument('--keep-bytes', flags.keepBytes),
         archiveDir: flags.archiveDir,
         includeRestored: flags.includeRestored ?? false,
+        actor: flags.actor,
       }
       await withStore(context, flags, store =>
         flags.dryRun ? showDueMonths(context, flags, store, options) : retain(context, flags, store, options),

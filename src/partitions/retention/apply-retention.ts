@@ -22,7 +22,7 @@ export async function applyRetention(
   schemaVersion: number,
   actions: Actions,
 ): Promise<readonly RetiredMonth[]> {
-  const { archiveDir } = policy
+  const { archiveDir, actor } = policy
   const failuresBefore = actions.failures.length
   const retired: RetiredMonth[] = []
   await actions.run('retire', null, async signal => {
@@ -31,7 +31,7 @@ export async function applyRetention(
     for (const month of due) {
       if (month.state === 'detached' && archiveDir === undefined) continue
       await actions.run('retire', month.partition, async () => {
-        retired.push(await retireMonth(db, month, { archiveDir, schemaVersion, signal }))
+        retired.push(await retireMonth(db, month, { archiveDir, actor, schemaVersion, signal }))
       })
     }
   })

@@ -1,3 +1,4 @@
+import { parseActor } from '../../audit/record-action.ts'
 import { InvalidInputError } from '../../errors.ts'
 import { parseBoolean, parseInteger, parseObject, parseText } from '../../model/input.ts'
 import type { RetentionOptions } from '../../model/partition.ts'
@@ -11,6 +12,7 @@ export interface RetentionPolicy {
   readonly keepBytes: number | undefined
   readonly archiveDir: string | undefined
   readonly includeRestored: boolean
+  readonly actor?: string | undefined
 }
 
 const NAMES = [
@@ -18,6 +20,7 @@ const NAMES = [
   'keepBytes',
   'archiveDir',
   'includeRestored',
+  'actor',
 ] as const satisfies readonly (keyof RetentionOptions)[]
 
 /**
@@ -33,6 +36,7 @@ export function parseRetention(field: string, options: unknown): RetentionPolicy
     keepBytes: optional('keepBytes', (path, value) => parseInteger(path, value, 0, Number.MAX_SAFE_INTEGER)),
     archiveDir: optional('archiveDir', (path, value) => parseText(path, value, LONGEST_PATH)),
     includeRestored: optional('includeRestored', parseBoolean) ?? DEFAULT_INCLUDE_RESTORED,
+    actor: optional('actor', parseActor),
   }
   if (policy.keepMonths === undefined && policy.keepBytes === undefined) {
     throw new InvalidInputError(`${field}.keepMonths`, undefined, 'keepMonths, keepBytes or both')

@@ -6,12 +6,13 @@ const OPEN_RETIREMENT = `
   VALUES ($1, $2, $3)
   ON CONFLICT (partition_name) WHERE dropped_at IS NULL AND cancelled_at IS NULL DO NOTHING`
 
-/** Writes down that a month is on its way out, before it is detached. Writing it down again does nothing. */
+/** Writes down that a month is on its way out, before it is detached. Writing it down again does nothing: false. */
 export async function openRetirement(
   db: QueryRunner,
   month: { readonly partition: string; readonly from: string; readonly to: string },
-): Promise<void> {
-  await db.query(OPEN_RETIREMENT, [month.partition, month.from, month.to])
+): Promise<boolean> {
+  const { rowCount } = await db.query(OPEN_RETIREMENT, [month.partition, month.from, month.to])
+  return rowCount > 0
 }
 
 const CANCEL_RETIREMENTS = `

@@ -110,7 +110,7 @@ export async function expectNothingLeft(pooled: PooledDatabase): Promise<void> {
   const pids = connections.map(({ pid }) => pid)
   expect(new Set(pids).size).toBe(pooled.poolSize)
   // There is no other. One that the pooler gave up goes away a moment later.
-  await expect.poll(() => otherServerProcesses(pooled, pids)).toEqual([])
+  await expect.poll(() => otherServerProcesses(pooled, pids), { timeout: 20_000 }).toEqual([])
   for (const { settings, changedSettings, preparedStatements, temporaryTables } of connections) {
     expect(settings).toEqual(defaults)
     expect({ changedSettings, preparedStatements, temporaryTables }).toEqual({

@@ -1,4 +1,6 @@
 /** Benchmarks, each beside a peer or the ceiling measured in the same run: `npm run bench -- ingest`. */
+import { AUDIT_USAGE } from './audit/options.ts'
+import { runAuditBench } from './audit.ts'
 import { INGEST_USAGE } from './ingest/options.ts'
 import { runIngestBench } from './ingest.ts'
 import { PARTITIONS_USAGE } from './partitions/options.ts'
@@ -13,6 +15,7 @@ interface Bench {
 const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ['ingest', { usage: INGEST_USAGE, run: runIngestBench }],
   ['partitions', { usage: PARTITIONS_USAGE, run: runPartitionsBench }],
+  ['audit', { usage: AUDIT_USAGE, run: runAuditBench }],
 ])
 
 const [name = '', ...args] = process.argv.slice(2)

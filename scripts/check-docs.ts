@@ -2,6 +2,7 @@
  * Checks the documentation against the code: reference pages, links, examples.
  * With --write, writes the generated parts of the reference pages instead.
  */
+import { findAuditChainProblems, writeAuditChainPage } from './docs/audit-chain-page.ts'
 import { readCodeBlocks } from './docs/code-blocks.ts'
 import { findCodeProblems } from './docs/code-checks.ts'
 import { findLinkProblems } from './docs/links.ts'
@@ -11,7 +12,10 @@ import { listFiles, readProjectFile, runCheck } from './support/project.ts'
 
 await runCheck('docs', async () => {
   if (process.argv.includes('--write')) {
-    return { summary: `${REFERENCE_PAGE_COUNT} reference pages are written`, problems: writeReferencePages() }
+    return {
+      summary: `${REFERENCE_PAGE_COUNT} reference pages and the vectors of the audit chain are written`,
+      problems: [...writeReferencePages(), ...writeAuditChainPage()],
+    }
   }
   const pages = new Map(
     listFiles('.', name => name.endsWith('.md')).map(path => [path, readProjectFile(path)]),
@@ -26,6 +30,7 @@ await runCheck('docs', async () => {
     problems: [
       ...findOptionProblems(),
       ...findReferenceProblems(),
+      ...findAuditChainProblems(),
       ...findLinkProblems(pages),
       ...(await findCodeProblems(blocks, examples)),
     ],

@@ -34,6 +34,7 @@ Look further:
   ${command} alerts --host web-1 --json --limit 3${where}
   ${command} rules --host db-1${where}
   ${command} audit list --host web-1${where}
+  ${command} audit verify${where}
   ${command} ingest --format sysmon FILE${where}
 Run the demo again, and it goes on with the same data.
 `)

@@ -1,13 +1,16 @@
+import { randomUUID } from 'node:crypto'
 import { DatabaseError, InvalidInputError, TripwireStorageError } from '../errors.ts'
 import { parseObject, parseText } from '../model/input.ts'
 import type { Database, QueryRunner } from '../pg/database.ts'
+import { transactionWithLockTimeout } from '../pg/retry-lock.ts'
 import { SQLSTATE } from '../pg/sqlstate.ts'
 import { withAbortReason } from './archive/abort-reason.ts'
 import { requireSameContent } from './archive/archive-errors.ts'
 import { requireRegistered, requireSameHosts } from './archive/archived-hosts.ts'
 import { fillTable } from './archive/fill-table.ts'
 import type { ArchiveManifest } from './archive/manifest.ts'
-import { retryStatement } from './archive/retry-statement.ts'
+import { retryStep } from './archive/retry-statement.ts'
+import { createTableLikeAlerts, renameTable } from './archive/table-like-alerts.ts'
 import { digestTable } from './archive/table-lines.ts'
 import { prepareTransaction } from './archive/transaction-settings.ts'
 import { readArchive, verifyArchive } from './archive/verify-archive.ts'
@@ -30,8 +33,9 @@ const LONGEST_PATH = 4096
 
 /**
  * Brings a month back from its archive, as a partition with the same rows. The archive is verified before anything is written, and
- * the new table compared with it before it is attached. It is one transaction: a cut leaves nothing. Readers and writers of
- * `alerts` go on meanwhile; a detachment waits, as for any long query.
+ * the new table compared with it before it is attached. It is filled under a name of its own, in one transaction: a cut leaves
+ * nothing. Readers and writers of `alerts` go on meanwhile, months are made and detached; should an alert make this month first,
+ * the restore is refused.
  * @throws InvalidInputError
  * @throws TripwireStorageError ARCHIVE_MISMATCH when the archive is not what its manifest says; ARCHIVE_FAILED when it cannot be
  *   read; MONTH_EXISTS when there is a partition or table of that month; UNKNOWN_HOST when alerts name hosts that are not
@@ -48,16 +52,22 @@ export async function restorePartition(
     const archive = await readArchive(path)
     await verifyArchive(archive, signal)
     const { partition, from, to, rows } = archive.manifest
+    await requireNoMonth(db, archive.manifest)
+    await forgetRestored(db, archive.manifest, signal)
     await db.transaction(async transaction => {
       await prepareTransaction(transaction, 'READ COMMITTED')
-      await requireNoMonth(transaction, archive.manifest)
       await requireRegistered(transaction, archive.manifest.hosts)
-      const table = await createTable(transaction, archive.manifest)
+      const temporary = temporaryName(partition)
+      const table = await createTableLikeAlerts(transaction, temporary)
+      const within = `received_at >= '${from}' AND received_at < '${to}'`
+      await transaction.runScript(`ALTER TABLE ${table} ADD CONSTRAINT ${BOUNDS} CHECK (${within})`)
       await fillTable(transaction, table, archive, { signal, onProgress })
       requireSameContent(partition, archive.manifest, await digestTable(transaction, table, { signal }))
       await requireSameHosts(transaction, table, archive.manifest.hosts)
       await transaction.query(COMPLETE_PARTITION, [table])
-      await attachAsMonth(transaction, table, archive.manifest, signal)
+      const names = { from: temporary, to: partition }
+      const attach = () => attachAsMonth(transaction, table, names, archive.manifest)
+      await retryStep(transaction, attach, ATTACH_ATTEMPTS, signal)
     })
     return { partition, from, to, rows }
   })
@@ -111,46 +121,55 @@ function monthExists(partition: string, reason: string, cause?: unknown): Tripwi
   })
 }
 
-const NAME_TABLE = `
-  SELECT format('%I.%I', pg_namespace.nspname, $1::text) AS name
-  FROM pg_class
-  JOIN pg_namespace
-    ON pg_namespace.oid = pg_class.relnamespace
-  WHERE pg_class.oid = 'alerts'::regclass`
-
 const COMPLETE_PARTITION = `
   SELECT complete_alert_partition($1::regclass)`
 
 /** The bounds as a constraint: with it, ATTACH need not look at the rows. */
 const BOUNDS = 'restored_within_month'
 
-/** SQLSTATEs of a table or type of that name that another transaction made just now. */
-const NAME_TAKEN: ReadonlySet<string | undefined> = new Set([
+/** A table or type of that name, or a partition that holds a part of the month. */
+const IN_THE_WAY: ReadonlySet<string | undefined> = new Set([
   SQLSTATE.duplicateTable,
   SQLSTATE.uniqueViolation,
+  SQLSTATE.invalidObjectDefinition,
 ])
 
-/** @returns its name as it must stand in SQL. */
-async function createTable(
-  transaction: QueryRunner,
-  { partition, from, to }: ArchiveManifest,
-): Promise<string> {
-  const { rows } = await transaction.query<{ name: string }>(NAME_TABLE, [partition])
-  const table = rows[0]?.name ?? partition
-  try {
-    await transaction.runScript(`
-      CREATE TABLE ${table} (LIKE alerts INCLUDING ALL);
-      ALTER TABLE ${table}
-        ADD CONSTRAINT ${BOUNDS} CHECK (received_at >= '${from}' AND received_at < '${to}')`)
-  } catch (error) {
-    if (!(error instanceof DatabaseError) || !NAME_TAKEN.has(error.sqlState)) throw error
-    throw monthExists(partition, error.message, error)
-  }
-  return table
+/**
+ * As long as the name of a month: the names that PostgreSQL makes out of it for indexes are cut to a length. Nobody else who
+ * restores at this moment has the same.
+ */
+function temporaryName(partition: string): string {
+  return `restoring_${randomUUID().replaceAll('-', '')}`.slice(0, partition.length)
 }
 
-/** How often the lock on `alerts` is tried for, with everything else done. */
-const ATTACH_ATTEMPTS = 10
+const FIND_RESTORED = `
+  SELECT
+  FROM restored_alert_partitions
+  WHERE partition_name = $1`
+
+const FORGET_RESTORED = `
+  DELETE FROM restored_alert_partitions
+  WHERE partition_name = $1`
+
+/**
+ * Forgets that a month was restored that is not there any more. Should an alert make it before this restore can, it would be
+ * taken for restored, and kept by every retention.
+ */
+async function forgetRestored(
+  db: Database,
+  manifest: ArchiveManifest,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { rowCount } = await db.query(FIND_RESTORED, [manifest.partition])
+  if (rowCount === 0) return
+  const forget = async (transaction: QueryRunner) => {
+    // Nobody who restores it at this moment attaches it in between.
+    await transaction.runScript('LOCK TABLE ONLY alerts IN SHARE UPDATE EXCLUSIVE MODE')
+    await requireNoMonth(transaction, manifest)
+    await transaction.query(FORGET_RESTORED, [manifest.partition])
+  }
+  await transactionWithLockTimeout(db, forget, { signal })
+}
 
 const RECORD_RESTORED = `
   INSERT INTO restored_alert_partitions (partition_name, content_sha256)
@@ -160,22 +179,36 @@ const RECORD_RESTORED = `
     content_sha256 = EXCLUDED.content_sha256,
     restored_at = EXCLUDED.restored_at`
 
+/** How often the lock on `alerts` is tried for, with everything else done. */
+const ATTACH_ATTEMPTS = 10
+
+/** A process that stops in the midst of it would keep everybody else from making months. */
+const LOCK_ALERTS = `
+  SET LOCAL idle_in_transaction_session_timeout = '10s';
+  LOCK TABLE ONLY alerts IN SHARE UPDATE EXCLUSIVE MODE`
+
+/**
+ * Makes the table the partition of its month. Only here is `alerts` locked, for a moment: against those who make or detach months.
+ */
 async function attachAsMonth(
   transaction: QueryRunner,
   table: string,
+  names: { readonly from: string; readonly to: string },
   manifest: ArchiveManifest,
-  signal: AbortSignal | undefined,
 ): Promise<void> {
-  const { partition, from, to, contentSha256, hosts } = manifest
+  const { partition, contentSha256, from, to } = manifest
+  await transaction.runScript(LOCK_ALERTS)
+  await requireNoMonth(transaction, manifest)
   try {
-    const attach = `ALTER TABLE alerts ATTACH PARTITION ${table} FOR VALUES FROM ('${from}') TO ('${to}')`
-    await retryStatement(transaction, attach, ATTACH_ATTEMPTS, signal)
+    const month = await renameTable(transaction, table, names)
+    await transaction.runScript(`
+      ALTER TABLE alerts ATTACH PARTITION ${month} FOR VALUES FROM ('${from}') TO ('${to}');
+      ALTER TABLE ${month} DROP CONSTRAINT ${BOUNDS}`)
   } catch (error) {
-    if (!(error instanceof DatabaseError) || error.sqlState !== SQLSTATE.invalidObjectDefinition) throw error
+    if (!(error instanceof DatabaseError) || !IN_THE_WAY.has(error.sqlState)) throw error
     throw monthExists(partition, error.message, error)
   }
   // Once more: until the table was attached, nothing kept its hosts from being deleted.
-  await requireRegistered(transaction, hosts)
-  await transaction.runScript(`ALTER TABLE ${table} DROP CONSTRAINT ${BOUNDS}`)
+  await requireRegistered(transaction, manifest.hosts)
   await transaction.query(RECORD_RESTORED, [partition, contentSha256])
 }

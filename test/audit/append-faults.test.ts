@@ -127,37 +127,49 @@ describe('F03: a connection that is cut', () => {
   })
 })
 
+/** As an administrator can set it for all who come after. */
+async function withDefaultIsolation(level: string, work: () => Promise<void>): Promise<void> {
+  await database.sql(`ALTER DATABASE ${database.name} SET default_transaction_isolation = '${level}'`)
+  try {
+    await work()
+  } finally {
+    await database.sql(`ALTER DATABASE ${database.name} RESET default_transaction_isolation`)
+  }
+}
+
 describe('an append whose COMMIT is held up by the network', () => {
-  it('is not made twice: the next try waits for the lock, and recognises it', async () => {
-    await using proxy = await startWireProxy({ target: database.connectionString })
-    await using store = await openStore(proxy, { retryForMs: LONG_ENOUGH_MS, writeTimeoutMs: 700 })
-    const hostId = await newHost(store)
-    const fault = proxy.inject({
-      when: { from: 'client', message: 'Query', text: /^COMMIT/ },
-      action: 'freeze',
-    })
-    const appending = store.appendAuditEntries(hostId, ['once'])
-    await fault.fired
-    await expect.poll(waitersForLock, { timeout: 20_000 }).toBe(1)
-    proxy.thaw()
-    expect((await appending)[0]?.sequenceNum).toBe(1)
-    await expectWhole(hostId, 1)
-  }, 60_000)
+  it.each(['read committed', 'repeatable read', 'serializable'])(
+    'is not made twice: the next try waits for the lock, and recognises it, where %s is the default',
+    level =>
+      withDefaultIsolation(level, async () => {
+        await using proxy = await startWireProxy({ target: database.connectionString })
+        await using store = await openStore(proxy, { retryForMs: LONG_ENOUGH_MS, writeTimeoutMs: 700 })
+        const hostId = await newHost(store)
+        const fault = proxy.inject({
+          when: { from: 'client', message: 'Query', text: /^COMMIT/ },
+          action: 'freeze',
+        })
+        const appending = store.appendAuditEntries(hostId, ['once'])
+        await fault.fired
+        await expect.poll(waitersForLock, { timeout: 20_000 }).toBe(1)
+        proxy.thaw()
+        expect((await appending)[0]?.sequenceNum).toBe(1)
+        await expectWhole(hostId, 1)
+      }),
+    60_000,
+  )
 })
 
 describe('an append', () => {
   it('works where the database begins all transactions as serializable', async () => {
-    await database.sql(`ALTER DATABASE ${database.name} SET default_transaction_isolation = 'serializable'`)
-    try {
+    await withDefaultIsolation('serializable', async () => {
       await using store = await openStore(database)
       await using other = await openStore(database)
       const hostId = await newHost(store)
       const append = (by: Store) => by.appendAuditEntries(hostId, [1])
       for (let round = 0; round < 20; round++) await Promise.all([append(store), append(other)])
       await expectWhole(hostId, 40)
-    } finally {
-      await database.sql(`ALTER DATABASE ${database.name} RESET default_transaction_isolation`)
-    }
+    })
   })
 
   it('is finished by close', async () => {

@@ -72,6 +72,15 @@ describe('appendAuditEntries', () => {
     expect(problemsOf(rows)).toEqual([])
   })
 
+  it('F31: takes JSON of as many levels as PostgreSQL does', async () => {
+    const hostId = await newHost(store)
+    const levels = 2000
+    const nested = `${'[{"b": '.repeat(levels)}1${', "a": 2}]'.repeat(levels)}`
+    const [entry] = await store.appendAuditEntries(hostId, [RawJson.fromText(nested)])
+    expect(entry?.payload.text).toBe(`${'[{"a": 2, "b": '.repeat(levels)}1${'}]'.repeat(levels)}`)
+    expect(await store.verifyAuditChain({ hostId })).toMatchObject({ verdict: 'intact' })
+  })
+
   it('stores all entries of a call or none', async () => {
     const hostId = await newHost(store)
     const refused = RawJson.fromText('"\\u0000"')

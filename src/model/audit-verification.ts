@@ -50,6 +50,11 @@ export const AUDIT_FINDINGS = {
     verdict: 'damaged',
     meaning: 'The whole chain of a host is missing: the checkpoint has it.',
   },
+  'standby-behind': {
+    verdict: 'cannot-tell',
+    meaning:
+      'The chain ends before the checkpoint, in a standby that may not have received everything yet: verify the primary.',
+  },
   'rolled-back': {
     verdict: 'damaged',
     meaning:

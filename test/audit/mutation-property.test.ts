@@ -85,9 +85,13 @@ interface Verified {
   readonly kinds: readonly AuditFindingKind[]
 }
 
-async function verify(rows: readonly Row[], heads: readonly Head[] | undefined): Promise<Verified> {
+async function verify(
+  rows: readonly Row[],
+  heads: readonly Head[] | undefined,
+  isStandby = false,
+): Promise<Verified> {
   const findings = new FindingList(1000)
-  const walk = new LogWalk({ heads, prunings: NO_PRUNINGS, checkPruning: undefined, findings })
+  const walk = new LogWalk({ heads, prunings: NO_PRUNINGS, checkPruning: undefined, findings, isStandby })
   walk.add(inOrder(rows).map(row => COLUMNS.map(column => row[column]).join('\n')))
   await walk.finish()
   const { entries, recomputed, rowProtected, unprotected, unconfirmed } = walk.counts
@@ -261,5 +265,21 @@ describe('random damage (F32, F33)', () => {
       }),
       RUNS,
     )
+  })
+})
+
+describe('a standby that has not received everything yet', () => {
+  it('raises no false alarm over what is missing at the ends, and an alarm over all else', async () => {
+    const chains = chainsOf([['own', 'own', 'own'], ['given', 'given'], ['own']])
+    const heads = chains.flatMap(headOf)
+    const [first = [], second = []] = chains
+    const late = [...first.slice(0, 2), ...second]
+    expect(await verify(late, heads, true)).toEqual({
+      verdict: 'cannot-tell',
+      kinds: ['standby-behind', 'standby-behind'],
+    })
+    expect(await verify(late, heads)).toEqual({ verdict: 'damaged', kinds: ['tail-missing', 'host-missing'] })
+    const altered = [...first.slice(0, 1), ...second.map(row => ({ ...row, payload: '{}' }))]
+    expect(await verify(altered, heads, true)).toMatchObject({ verdict: 'damaged' })
   })
 })

@@ -22,6 +22,7 @@ const FIND_LOG = `
   SELECT
     pg_namespace.nspname || '.' || found.relname AS table,
     found.relkind = 'r' AS is_table,
+    pg_is_in_recovery() AS is_standby,
     to_json(now() AT TIME ZONE 'UTC')::text AS read_at
   FROM (VALUES ('audit_entries'), ('audit_prunings')) AS wanted (name)
   LEFT JOIN pg_class AS found
@@ -33,6 +34,7 @@ const FIND_LOG = `
 interface LogRow {
   readonly table: string | null
   readonly is_table: boolean | null
+  readonly is_standby: boolean
   readonly read_at: string
 }
 
@@ -42,6 +44,8 @@ export interface AuditSnapshot {
   readonly table: string
   /** RFC 3339, UTC, by the clock of the server. */
   readonly readAt: string
+  /** Whether it is a standby, which may not have received everything yet. */
+  readonly isStandby: boolean
 }
 
 /** The log is not there, or not as it should be. */
@@ -69,7 +73,12 @@ export async function beginSnapshot(transaction: QueryRunner): Promise<AuditSnap
     if (!row?.table) throw new UnreadableLogError(`a table ${name}`, 'none')
     if (!row.is_table) throw new UnreadableLogError(`a table ${name}`, `${row.table}, which is no table`)
   }
-  return { table: rows[0]?.table ?? '', readAt: timestampFromRow(rows[0]?.read_at ?? '') }
+  const [entries] = rows
+  return {
+    table: entries?.table ?? '',
+    readAt: timestampFromRow(entries?.read_at ?? ''),
+    isStandby: entries?.is_standby ?? false,
+  }
 }
 
 /** What the server says of tables and rows that cannot be read. Anything else is about the moment, and the next try may succeed. */

@@ -20,6 +20,8 @@ export interface LogWalkOptions {
   /** Absent: the manifests of prunings cannot be verified. */
   readonly checkPruning: CheckPruning | undefined
   readonly findings: FindingList
+  /** Whether entries may be missing that have not arrived yet. Defaults to no. */
+  readonly isStandby?: boolean
 }
 
 interface OpenChain {
@@ -37,6 +39,7 @@ export class LogWalk {
   readonly #checkPruning: CheckPruning | undefined
   readonly #afterHeads: ReadonlyMap<string, Head> | undefined
   readonly #heads: Iterator<Head> | undefined
+  readonly #isStandby: boolean
   readonly tally = new HeadTally()
   readonly counts: ChainCounts = {
     entries: 0,
@@ -51,7 +54,8 @@ export class LogWalk {
   #prunedChains = 0
   #verifiedPrunings = 0
 
-  constructor({ heads, afterHeads, prunings, checkPruning, findings }: LogWalkOptions) {
+  constructor({ heads, afterHeads, prunings, checkPruning, findings, isStandby = false }: LogWalkOptions) {
+    this.#isStandby = isStandby
     this.#afterHeads = afterHeads
     this.#findings = findings
     this.#prunings = prunings
@@ -148,7 +152,8 @@ export class LogWalk {
     if (head) {
       const { outcome, finding } = compareHead(head, start, end)
       this.tally.add(outcome)
-      if (finding) this.#report(hostId, finding)
+      const isLate = this.#isStandby && outcome === 'behind'
+      if (finding) this.#report(hostId, isLate ? { ...finding, kind: 'standby-behind' } : finding)
       if (outcome === 'behind') return
     } else {
       this.tally.add('new')

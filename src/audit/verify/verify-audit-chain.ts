@@ -63,10 +63,11 @@ export async function verifyAuditChain(
 async function verifySnapshot(transaction: QueryRunner, verification: Verification): Promise<void> {
   const { request, signal, findings, checkPruning } = verification
   const { hostId, checkpoint, onProgress } = request
-  verification.snapshot = await beginSnapshot(transaction)
+  const snapshot = await beginSnapshot(transaction)
+  verification.snapshot = snapshot
   const prunings = await Prunings.open(transaction, hostId ?? null)
   const heads = checkpoint?.heads.filter(head => hostId === undefined || head.hostId === hostId)
-  const walk = new LogWalk({ heads, prunings, checkPruning, findings })
+  const walk = new LogWalk({ heads, prunings, checkPruning, findings, isStandby: snapshot.isStandby })
   verification.walk = walk
   const source = hostId === undefined ? ALL_CHAINS : chainOf(hostId)
   const prepare = (lines: readonly string[]) => readPruningsBeside(prunings, lines)
@@ -79,7 +80,7 @@ async function verifySnapshot(transaction: QueryRunner, verification: Verificati
   }
   await walk.finish()
   onProgress({ entries: walk.counts.entries, hosts: walk.hosts })
-  if (hostId === undefined) addRolledBack(walk, findings)
+  if (hostId === undefined && !snapshot.isStandby) addRolledBack(walk, findings)
   const isEmpty =
     walk.counts.entries === 0 && (heads === undefined || (hostId !== undefined && heads.length === 0))
   if (isEmpty && findings.verdict !== 'damaged') findings.addOfLog('no-entries', 'entries', 'none')

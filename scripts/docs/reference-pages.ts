@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { ERROR_CODES } from '../../src/errors.ts'
+import { AUDIT_FINDINGS } from '../../src/model/audit-verification.ts'
 import { SYSMON_EVENT_TYPES } from '../../src/sensors/sysmon-event-types.ts'
 import { firstDifference } from '../support/first-difference.ts'
 import { PROJECT_DIR, readProjectFile } from '../support/project.ts'
@@ -42,6 +43,20 @@ const PAGES: readonly ReferencePage[] = [
     title: 'Commands',
     introduction: 'The command `tripwire-storage`, its subcommands, arguments and options.',
     generate: commandsPage,
+  },
+  {
+    path: 'docs/reference/audit-findings.md',
+    title: 'What a verification of the audit log finds',
+    introduction: 'The findings of `audit verify` and of `Store.verifyAuditChain`, by their kind.',
+    generate: () =>
+      markdownTable(
+        ['Kind', 'Verdict', 'Meaning'],
+        Object.entries(AUDIT_FINDINGS).map(([kind, { verdict, meaning }]) => [
+          `\`${kind}\``,
+          verdict,
+          meaning,
+        ]),
+      ),
   },
   {
     path: 'docs/reference/sysmon.md',

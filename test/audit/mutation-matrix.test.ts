@@ -41,6 +41,10 @@ const COLUMNS = [
   ['hash_version', '0', 'altered-row'],
   ['hash_version', '2', 'altered-row'],
   ['row_hash', "repeat('d', 64)", 'altered-row'],
+  // Blank, which CHAR(64) cannot tell from empty: not the absence of a hash.
+  ['row_hash', "''", 'altered-row'],
+  ['event_hash', "''", 'altered-row'],
+  ['prev_hash', "''", 'altered-row'],
 ] as const
 
 const POSITIONS = [

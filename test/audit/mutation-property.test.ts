@@ -54,7 +54,8 @@ function chainOf(hostId: string, kinds: readonly EntryKind[]): Row[] {
       ...fields,
       createdAt: `"${fields.createdAt}"`,
       eventHash,
-      rowHash: kind === 'given' ? hash : '',
+      // A mark before what is there, so that a blank one is not taken for none.
+      rowHash: kind === 'given' ? `=${hash}` : '',
       version: kind === 'unprotected' ? '0' : '1',
     }
   })
@@ -64,7 +65,7 @@ const headOf = (chain: readonly Row[]): Head[] =>
   chain.slice(-1).map(({ hostId, sequenceNum, eventHash, rowHash, version }) => ({
     hostId,
     sequenceNum: BigInt(sequenceNum),
-    linkHash: version === '0' ? unprotectedLinkHash(eventHash) : rowHash || eventHash,
+    linkHash: version === '0' ? unprotectedLinkHash(eventHash) : rowHash.slice(1) || eventHash,
   }))
 
 const LARGEST = 2n ** 63n
@@ -115,7 +116,7 @@ const VALUES: Readonly<Record<Column, readonly string[]>> = {
   createdAt: ['"2026-03-01T10:00:00.000001"', '"2026-03-01T10:00:00"', '"infinity"', ''],
   prevHash: [GENESIS_LINK, 'f'.repeat(64), '', 'f\nf'],
   eventHash: [GENESIS_LINK, 'e'.repeat(64), '', 'e\n'],
-  rowHash: ['d'.repeat(64), ''],
+  rowHash: [`=${'d'.repeat(64)}`, '=', ''],
   version: ['0', '1', '2', ''],
   payload: ['{}', '{"number": 1}', '{"number": 2}', ''],
 }

@@ -1,14 +1,16 @@
 import { timestampFromRow } from '../../pg/row-values.ts'
 
-/** A row of the log in the text forms of docs/audit-chain.md. What is SQL NULL is empty. */
+/** A row of the log in the text forms of docs/audit-chain.md. What is SQL NULL is empty, and is no such form. */
 export interface AuditRow {
   readonly hostId: string
-  /** `undefined`: NULL. */
+  /** `undefined`: NULL, or no whole number. */
   readonly sequenceNum: bigint | undefined
   readonly entryId: string
   readonly createdAt: string
   readonly prevHash: string
   readonly eventHash: string
+  /** Whether there is a row hash at all. An empty one is one that was altered, and not the absence of one. */
+  readonly hasRowHash: boolean
   readonly rowHash: string
   readonly version: string
   /** As PostgreSQL prints it. */
@@ -17,8 +19,13 @@ export interface AuditRow {
   readonly isTorn: boolean
 }
 
+/** Before a row hash that is there, so that an empty one can be told from none. */
+const ROW_HASH_MARK = '='
+/** Larger than every `bigint`; a column of another type may hold anything. */
+const SEQUENCE = /^-?\d{1,40}$/
+
 /**
- * One text a row: the driver takes it several times as fast as nine columns. `jsonb` has no line feed in its text, hashes have
+ * One text a row: it takes the driver less time than nine columns. `jsonb` has no line feed in its text, hashes have
  * none, and nor have the other types; a row with another number of lines was tampered with. The first two columns cannot hold
  * one, so host and number are always found. The table goes by the name of `entry`.
  */
@@ -31,7 +38,7 @@ export const AUDIT_LINE = `
     coalesce(to_json(entry.created_at AT TIME ZONE 'UTC')::text, ''),
     coalesce(entry.prev_hash::text, ''),
     coalesce(entry.event_hash::text, ''),
-    coalesce(entry.row_hash::text, ''),
+    coalesce('${ROW_HASH_MARK}' || entry.row_hash::text, ''),
     coalesce(entry.hash_version::text, ''),
     coalesce(entry.payload::text, '')
   )`
@@ -63,16 +70,21 @@ export function parseAuditLine(line: string): AuditRow {
   const version = line.indexOf('\n', row + 1)
   return {
     hostId: line.slice(0, host),
-    sequenceNum: sequence === host + 1 ? undefined : BigInt(line.slice(host + 1, sequence)),
+    sequenceNum: sequenceFromLine(line.slice(host + 1, sequence)),
     entryId: line.slice(sequence + 1, entry),
     createdAt: timeFromLine(line.slice(entry + 1, time)),
     prevHash: line.slice(time + 1, prev),
     eventHash: line.slice(prev + 1, event),
-    rowHash: line.slice(event + 1, row),
+    hasRowHash: row > event + 1,
+    rowHash: line.slice(event + 1 + ROW_HASH_MARK.length, Math.max(row, event + 1 + ROW_HASH_MARK.length)),
     version: line.slice(row + 1, version),
     payload: line.slice(version + 1),
     isTorn: line.includes('\n', version + 1),
   }
+}
+
+function sequenceFromLine(text: string): bigint | undefined {
+  return SEQUENCE.test(text) ? BigInt(text) : undefined
 }
 
 /** Nearly all times have six digits, and a year of four. */

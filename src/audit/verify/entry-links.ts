@@ -24,7 +24,7 @@ export function isUnprotected(row: AuditRow): boolean {
 
 /** Whether the event hash is one that the caller brought. */
 export function isGiven(row: AuditRow): boolean {
-  return row.rowHash !== ''
+  return row.hasRowHash
 }
 
 /** The link hash that stands in the row. */

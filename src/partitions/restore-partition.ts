@@ -55,7 +55,7 @@ export async function restorePartition(
     await requireNoMonth(db, archive.manifest)
     await forgetRestored(db, archive.manifest, signal)
     await db.transaction(async transaction => {
-      await prepareTransaction(transaction, 'READ COMMITTED')
+      await prepareTransaction(transaction)
       await requireRegistered(transaction, archive.manifest.hosts)
       const temporary = temporaryName(partition)
       const table = await createTableLikeAlerts(transaction, temporary)

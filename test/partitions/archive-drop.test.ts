@@ -142,7 +142,7 @@ describe('dropping an archived table', () => {
       action: { delayMs: 0 },
     })
     const verifiedAgain = proxy.inject({
-      when: { from: 'client', message: 'Query', text: /DECLARE/, nth: 2 },
+      when: { from: 'client', message: 'Query', text: /WITH TIES/, nth: 2 },
       action: { delayMs: 0 },
     })
     const dropping = drop(openDatabase(proxy), archive, month)

@@ -36,6 +36,9 @@ const atQuery = (text: RegExp, nth = 1): FaultSpec => ({
   action: 'cut-before',
 })
 
+/** Where some hundred alerts of the table are read. */
+const atPage = (nth: number): FaultSpec => atQuery(/WITH TIES/, nth)
+
 const AT_COMMIT = atQuery(/^COMMIT/)
 const AFTER_COMMIT: FaultSpec = { ...AT_COMMIT, action: 'cut-after' }
 
@@ -64,9 +67,8 @@ describe('F26: an archive whose connection is cut', () => {
   it.each([
     ['at its first statement', atQuery(/^\s*SET TRANSACTION/)],
     ['at the lock', atQuery(/^LOCK TABLE/)],
-    ['at the cursor', atQuery(/DECLARE/)],
-    ['in the midst of the rows', atQuery(/^FETCH/, 3)],
-    ['after the rows', atQuery(/^CLOSE/)],
+    ['at the first row', atPage(1)],
+    ['in the midst of the rows', atPage(3)],
   ])('%s leaves nothing, and a rerun makes it', async (_, fault) => {
     const { proxy, through, db, month, folder, before } = await prepare()
     const cut = proxy.inject(fault)
@@ -95,7 +97,7 @@ describe('F26: an archive whose connection is cut', () => {
 describe('F26: a drop whose connection is cut', () => {
   it.each([
     ['at the lock', atQuery(/^LOCK TABLE/)],
-    ['in the midst of the rows', atQuery(/^FETCH/, 3)],
+    ['in the midst of the rows', atPage(3)],
     ['at the drop', atQuery(/^DROP TABLE/)],
     ['before it is committed', AT_COMMIT],
   ])('%s drops nothing, and a rerun does', async (_, fault) => {
@@ -125,7 +127,7 @@ describe('the signal', () => {
     const { proxy, through, db, month, folder, before } = await prepare()
     const stop = new AbortController()
     const reason = new Error('the store closes')
-    const slow = proxy.inject({ ...atQuery(/^FETCH/, 2), action: { delayMs: 20 } })
+    const slow = proxy.inject({ ...atPage(2), action: { delayMs: 20 } })
     void slow.fired.then(() => stop.abort(reason))
     const request = { ...archiveRequest(month, folder), signal: stop.signal }
     expect(await rejection(writeArchive(through, request))).toBe(reason)
@@ -139,7 +141,7 @@ describe('the signal', () => {
     const archive = await writeArchive(db, archiveRequest(month, folder))
     const stop = new AbortController()
     const reason = new DOMException('the store closes', 'AbortError')
-    const slow = proxy.inject({ ...atQuery(/^FETCH/, 2), action: { delayMs: 20 } })
+    const slow = proxy.inject({ ...atPage(2), action: { delayMs: 20 } })
     void slow.fired.then(() => stop.abort(reason))
     expect(await rejection(drop(through, archive, month, stop.signal))).toBe(reason)
     await expectComeBack(db, archive, month, before)

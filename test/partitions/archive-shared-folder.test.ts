@@ -63,7 +63,7 @@ async function expectComesBack(
 }
 
 const IN_THE_MIDST = {
-  when: { from: 'client', message: 'Query', text: /^FETCH/, nth: 3 },
+  when: { from: 'client', message: 'Query', text: /WITH TIES/, nth: 3 },
   action: 'freeze',
 } as const
 

@@ -55,7 +55,7 @@ it('F26: one that is overtaken there in the midst keeps to the next number', asy
   const month = await detachedMonth(database, 2000)
   const proxy = await openProxy(database)
   const held = proxy.inject({
-    when: { from: 'client', message: 'Query', text: /^FETCH/, nth: 3 },
+    when: { from: 'client', message: 'Query', text: /WITH TIES/, nth: 3 },
     action: 'freeze',
   })
   const overtaken = writeArchive(openDatabase(proxy), archiveRequest(month, folder))

@@ -61,7 +61,7 @@ describe('F26: a restore whose connection is cut', () => {
     ['at its first statement', atQuery(/SET TRANSACTION/)],
     ['at the new table', atQuery(/CREATE TABLE/)],
     ['in the midst of the rows', atStatement(/INSERT INTO/, 2)],
-    ['while the table is compared', atQuery(/^FETCH/)],
+    ['while the table is compared', atQuery(/WITH TIES/)],
     ['before the table is completed', atStatement(/complete_alert_partition/)],
     ['before the table is attached', atQuery(/ATTACH PARTITION/)],
     ['when the table is attached', atQuery(/DROP CONSTRAINT/)],

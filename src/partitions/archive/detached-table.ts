@@ -42,10 +42,8 @@ const FIND_OTHER_COLUMNS = `
     )`
 
 /**
- * Locks a table of alerts that is no partition any more, until the transaction ends.
- *
- * `SHARE UPDATE EXCLUSIVE` keeps out another one who archives it, and lets readers and writers go on. `SHARE ROW EXCLUSIVE` holds
- * off writers as well.
+ * Locks a table of alerts that is no partition any more, against its writers and others who archive it, until the transaction
+ * ends.
  * @returns its name as it must stand in SQL, with the schema.
  * @throws TripwireStorageError ARCHIVE_FAILED when there is none, when it is a partition, and when it has columns that an
  *   archive does not hold.
@@ -53,11 +51,10 @@ const FIND_OTHER_COLUMNS = `
 export async function lockDetachedTable(
   transaction: QueryRunner,
   table: string,
-  mode: 'SHARE UPDATE EXCLUSIVE' | 'SHARE ROW EXCLUSIVE',
   signal?: AbortSignal,
 ): Promise<string> {
   const { name } = await findTable(transaction, table)
-  await retryStatement(transaction, `LOCK TABLE ${name} IN ${mode} MODE`, LOCK_ATTEMPTS, signal)
+  await retryStatement(transaction, `LOCK TABLE ${name} IN SHARE ROW EXCLUSIVE MODE`, LOCK_ATTEMPTS, signal)
   const locked = await findTable(transaction, table)
   if (locked.name !== name) throw noSuchTable(table)
   if (locked.is_partition) {

@@ -29,8 +29,8 @@ export async function dropArchivedTable(
   signal?: AbortSignal,
 ): Promise<void> {
   await withAbortReason(signal, async () => {
-    await prepareTransaction(transaction, 'READ COMMITTED')
-    const name = await lockDetachedTable(transaction, table, 'SHARE ROW EXCLUSIVE', signal)
+    await prepareTransaction(transaction)
+    const name = await lockDetachedTable(transaction, table, signal)
     await requireWhole(archive, signal)
     const found = await digestTable(transaction, name, { signal, pauseShare: PAUSE_SHARE })
     requireSameContent(table, archive.manifest, found)

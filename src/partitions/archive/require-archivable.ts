@@ -26,7 +26,7 @@ export async function requireArchivable(db: Database, partition: string, archive
   await requireFolder(folder)
   await requireWritable(folder)
   await db.transaction(async transaction => {
-    await prepareTransaction(transaction, 'READ COMMITTED')
+    await prepareTransaction(transaction)
     const found = await findPartition(transaction, table)
     await requireKnownColumns(transaction, found.name, table)
     requireRights(table, found)

@@ -14,17 +14,12 @@ const LIFT_TIME_LIMITS = `
   WHERE name IN ('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')`
 
 /**
- * Prepares a transaction that works on a whole month; its first statement.
- *
- * `REPEATABLE READ`: every statement sees the same rows. `READ COMMITTED`: a statement sees all that was committed before it, and
- * so, under a lock, all that there is. A database may have another default.
+ * Prepares a transaction that works on a whole month; its first statement. READ COMMITTED, whatever the default: a statement sees
+ * all that was committed before it, and so, under a lock, all that there is.
  */
-export async function prepareTransaction(
-  transaction: QueryRunner,
-  isolation: 'READ COMMITTED' | 'REPEATABLE READ',
-): Promise<void> {
+export async function prepareTransaction(transaction: QueryRunner): Promise<void> {
   await transaction.runScript(`
-    SET TRANSACTION ISOLATION LEVEL ${isolation};
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS};
     ${SETTINGS}
     ${LIFT_TIME_LIMITS}`)

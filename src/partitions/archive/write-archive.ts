@@ -50,9 +50,9 @@ export async function writeArchive(db: Database, request: ArchiveRequest): Promi
   return withAbortReason(signal, async () => {
     await requireFolder(month.archiveDir)
     return db.transaction(async transaction => {
-      await prepareTransaction(transaction, 'REPEATABLE READ')
-      // It also keeps out another one who would write an archive of the same table.
-      const table = await lockDetachedTable(transaction, month.table, 'SHARE UPDATE EXCLUSIVE', signal)
+      await prepareTransaction(transaction)
+      // The same rows for every page, without a snapshot that would hold back VACUUM for as long.
+      const table = await lockDetachedTable(transaction, month.table, signal)
       await requireWithinBounds(transaction, table, month)
       const owner = await identifyTable(transaction, table)
       await removeLeftovers(month.archiveDir, month.partition, owner)

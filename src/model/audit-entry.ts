@@ -25,10 +25,7 @@ export interface AuditEntry {
 
 /** A connection of the caller inside a transaction, such as a client of `pg` after BEGIN. */
 export interface TransactionClient {
-  query(
-    text: string,
-    values: (string | null | (string | null)[])[],
-  ): Promise<{ readonly rows: readonly object[] }>
+  query(text: string, values: string[]): Promise<{ readonly rows: readonly object[] }>
 }
 
 export interface AppendAuditOptions {

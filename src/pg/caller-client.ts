@@ -4,10 +4,7 @@ import { fromDriver } from './driver-error.ts'
 
 /** A connection of the caller: of another copy of the driver, or of another driver. */
 export interface CallerClient {
-  query(
-    text: string,
-    values: (string | null | (string | null)[])[],
-  ): Promise<{ readonly rows: readonly object[] }>
+  query(text: string, values: string[]): Promise<{ readonly rows: readonly object[] }>
 }
 
 const SQLSTATE_FORM = /^[0-9A-Z]{5}$/
@@ -20,7 +17,7 @@ const SQLSTATE_FORM = /^[0-9A-Z]{5}$/
 export function runnerOfCaller(field: string, client: CallerClient): QueryRunner {
   return {
     async query<Row extends object>(sql: string, values: readonly unknown[] = []) {
-      const { rows } = await client.query(sql, values.map(textValue)).catch((error: unknown) => {
+      const { rows } = await client.query(sql, values.map(String)).catch((error: unknown) => {
         throw fromForeignDriver(error)
       })
       if (!holdTextAlone<Row>(rows)) {
@@ -34,11 +31,6 @@ export function runnerOfCaller(field: string, client: CallerClient): QueryRunner
       })
     },
   }
-}
-
-function textValue(value: unknown): string | null | (string | null)[] {
-  if (Array.isArray(value)) return value.map(element => (element === null ? null : String(element)))
-  return value === null ? null : String(value)
 }
 
 function holdTextAlone<Row extends object>(rows: readonly object[]): rows is readonly Row[] {

@@ -3,10 +3,9 @@ import type { AuditEntry } from '../../model/audit-entry.ts'
 import { RawJson } from '../../model/raw-json.ts'
 import type { QueryRunner } from '../../pg/database.ts'
 import { integerFromRow } from '../../pg/row-values.ts'
-import { AUDIT_ENTRY_COLUMNS, type AuditEntryRow, auditEntryFromRow } from '../audit-entry-row.ts'
-import { canonicalJson } from '../canonical-json.ts'
 import { LINK_HASH_VERSION, linkHash } from '../link-hash.ts'
 import { type ChainHead, headOf, lockChains } from './lock-chains.ts'
+import { compareWritten, recogniseEntries, type StoredEntry } from './recognise-entries.ts'
 import { writeEntries } from './write-entries.ts'
 
 /** Payloads that one caller appends to the chain of a host, all or none. */
@@ -22,11 +21,6 @@ export interface Append {
 
 export type AppendOutcome = { readonly entries: readonly AuditEntry[] } | { readonly error: unknown }
 
-const FIND_ENTRIES = `
-  SELECT ${AUDIT_ENTRY_COLUMNS}
-  FROM audit_entries
-  WHERE audit_entries.entry_id = ANY ($1::uuid[])`
-
 /**
  * Appends in a transaction, and answers for each append in the order given. What is stored already is not appended again.
  * @throws what the database refuses, and then nothing was appended.
@@ -40,62 +34,83 @@ export async function appendToChains(
     appends.map(append => append.hostId),
     appends.flatMap(append => append.payloads),
   )
-  const known = await findEntries(
-    transaction,
-    appends.flatMap(append => (append.mayBeStored ? append.entryIds : [])),
+  const payloadsOf = partsOf(
+    chains.payloads,
+    appends.map(append => append.payloads.length),
   )
+  const storedOf = await findStored(transaction, appends, payloadsOf)
   const heads = new Map(chains.heads)
-  const written: AuditEntry[] = []
-  let taken = 0
-  const outcomes = appends.map((append): AppendOutcome => {
-    const payloads = chains.payloads.slice(taken, taken + append.payloads.length)
-    taken += payloads.length
+  const written = new Map<string, AuditEntry>()
+  const outcomes = appends.map((append, index): AppendOutcome => {
+    const payloads = payloadsOf[index] ?? []
     try {
-      const stored = recogniseStored(append, payloads, known)
+      const stored = recogniseStored(append, payloads, storedOf[index] ?? [], written)
       if (stored) return { entries: stored }
       const head = heads.get(append.hostId) ?? headOf(chains, append.hostId)
       const { entries, newHead } = continueChain(head, append.entryIds, payloads)
       heads.set(append.hostId, newHead)
-      written.push(...entries)
-      for (const entry of entries) known.set(entry.entryId, entry)
+      for (const entry of entries) written.set(entry.entryId, entry)
       return { entries }
     } catch (error) {
       return { error }
     }
   })
-  await writeEntries(transaction, written, chains.transactionId)
+  await writeEntries(transaction, [...written.values()], chains.transactionId)
   return outcomes
 }
 
-/** Appends of this very transaction are added later, so that a call that is made twice at once is recognised too. */
-async function findEntries(
+/** Cuts a list into parts of these lengths. */
+function partsOf<T>(elements: readonly T[], lengths: readonly number[]): readonly (readonly T[])[] {
+  let taken = 0
+  return lengths.map(length => {
+    const part = elements.slice(taken, taken + length)
+    taken += length
+    return part
+  })
+}
+
+/** What was stored before this transaction, for each append that may be stored. */
+async function findStored(
   transaction: QueryRunner,
-  entryIds: readonly string[],
-): Promise<Map<string, AuditEntry>> {
-  if (entryIds.length === 0) return new Map()
-  const { rows } = await transaction.query<AuditEntryRow>(FIND_ENTRIES, [entryIds])
-  return new Map(rows.map(row => [row.entry_id, auditEntryFromRow(row)]))
+  appends: readonly Append[],
+  payloadsOf: readonly (readonly string[])[],
+): Promise<readonly (readonly (StoredEntry | undefined)[])[]> {
+  const sought = appends.map(({ hostId, entryIds, mayBeStored }, index) =>
+    mayBeStored
+      ? entryIds.map((entryId, place) => ({
+          hostId,
+          at: { entryId },
+          payload: payloadsOf[index]?.[place] ?? '',
+        }))
+      : [],
+  )
+  const found = await recogniseEntries(transaction, sought.flat())
+  return partsOf(
+    found,
+    sought.map(each => each.length),
+  )
 }
 
 /**
- * The entries of an append that is stored already; `undefined` when it is not.
+ * The entries of an append that is stored already, or written by this very transaction: a call that is made twice at once.
+ * @returns `undefined` when it is not.
  * @throws TripwireStorageError ALREADY_EXISTS when its ids are in use for something else.
  */
 function recogniseStored(
   append: Append,
   payloads: readonly string[],
-  known: ReadonlyMap<string, AuditEntry>,
+  storedBefore: readonly (StoredEntry | undefined)[],
+  written: ReadonlyMap<string, AuditEntry>,
 ): readonly AuditEntry[] | undefined {
-  const stored = append.entryIds.map(entryId => known.get(entryId))
-  if (stored.every(entry => entry === undefined)) return undefined
-  const first = stored[0]?.sequenceNum ?? 0
-  return stored.map((entry, index) => {
-    const isSame =
-      entry !== undefined &&
-      entry.hostId === append.hostId &&
-      entry.sequenceNum === first + index &&
-      canonicalJson(entry.payload.text) === canonicalJson(payloads[index] ?? '')
-    if (isSame) return entry
+  const stored = append.entryIds.map((entryId, index) => {
+    const entry = written.get(entryId)
+    return entry ? compareWritten(entry, append.hostId, payloads[index] ?? '') : storedBefore[index]
+  })
+  if (stored.every(each => each === undefined)) return undefined
+  const [first] = stored
+  const firstNumber = first && 'entry' in first ? first.entry.sequenceNum : 0
+  return stored.map((each, index) => {
+    if (each && 'entry' in each && each.entry.sequenceNum === firstNumber + index) return each.entry
     throw new TripwireStorageError(
       'ALREADY_EXISTS',
       `entryIds[${index}]: other entries of this call are stored, or this id (${append.entryIds[index]}) with other content`,

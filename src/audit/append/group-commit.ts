@@ -1,6 +1,7 @@
-import { isRetryable, OverloadedError, TripwireStorageError } from '../../errors.ts'
+import { DatabaseError, isRetryable, OverloadedError, TripwireStorageError } from '../../errors.ts'
 import type { AuditEntry } from '../../model/audit-entry.ts'
 import type { TransactionRunner } from '../../pg/database.ts'
+import { SQLSTATE } from '../../pg/sqlstate.ts'
 import { type Append, type AppendOutcome, appendToChains } from './append-to-chains.ts'
 import { auditTransaction, isLockTimeout } from './audit-transaction.ts'
 import { HostLanes, MOST_LANES_AT_ONCE } from './host-lanes.ts'
@@ -163,5 +164,9 @@ export class GroupCommit {
 
 /** A later try that could not be made says nothing of an earlier one, which may have been committed. */
 function reasonOf(error: unknown, waiting: WaitingAppend): unknown {
-  return isRetryable(error) ? (waiting.outcomeUnknown ?? error) : error
+  return isRetryable(error) || isForbidden(error) ? (waiting.outcomeUnknown ?? error) : error
+}
+
+function isForbidden(error: unknown): boolean {
+  return error instanceof DatabaseError && error.sqlState === SQLSTATE.insufficientPrivilege
 }

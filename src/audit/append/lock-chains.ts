@@ -1,4 +1,5 @@
 import { TripwireStorageError } from '../../errors.ts'
+import { arrayOf } from '../../pg/array-literal.ts'
 import type { QueryRunner } from '../../pg/database.ts'
 import { timestampFromRow } from '../../pg/row-values.ts'
 import { selectTimestampText } from '../audit-entry-row.ts'
@@ -16,8 +17,8 @@ const LOCK_CHAINS = `
     '0' AS place
   FROM lock_audit_chains($1::uuid[]) AS chain
   UNION ALL
-  SELECT NULL, NULL, NULL, NULL, NULL, NULL, given.payload::jsonb::text, given.place::text
-  FROM unnest($2::text[]) WITH ORDINALITY AS given (payload, place)`
+  SELECT NULL, NULL, NULL, NULL, NULL, NULL, given.payload::text, given.place::text
+  FROM jsonb_array_elements($2::jsonb) WITH ORDINALITY AS given (payload, place)`
 
 interface HeadRow {
   readonly host_id: string
@@ -59,7 +60,10 @@ export async function lockChains(
   hostIds: readonly string[],
   payloads: readonly string[],
 ): Promise<LockedChains> {
-  const { rows } = await transaction.query<HeadRow | PayloadRow>(LOCK_CHAINS, [hostIds, payloads])
+  const { rows } = await transaction.query<HeadRow | PayloadRow>(LOCK_CHAINS, [
+    arrayOf(hostIds),
+    listOf(payloads),
+  ])
   const heads = new Map<string, ChainHead>()
   const normalised: string[] = []
   let transactionId = ''
@@ -71,7 +75,15 @@ export async function lockChains(
     transactionId = row.transaction_id
     heads.set(row.host_id, headFromRow(row))
   }
+  if (normalised.length !== payloads.length) {
+    throw new TripwireStorageError('MALFORMED_ROW', `${payloads.length} payloads became ${normalised.length}`)
+  }
   return { heads, payloads: normalised, transactionId }
+}
+
+/** Texts of JSON as one JSON list, which needs no escapes. */
+export function listOf(payloads: readonly string[]): string {
+  return `[${payloads.join(',')}]`
 }
 
 function headFromRow(row: HeadRow): ChainHead {

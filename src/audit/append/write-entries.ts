@@ -1,7 +1,9 @@
 import { InvalidInputError } from '../../errors.ts'
 import type { AuditEntry } from '../../model/audit-entry.ts'
+import { arrayOf } from '../../pg/array-literal.ts'
 import type { QueryRunner } from '../../pg/database.ts'
 import { LINK_HASH_VERSION } from '../link-hash.ts'
+import { listOf } from './lock-chains.ts'
 
 /**
  * The transaction must be the one that locked the chains. A client that commits each statement by itself holds no lock any more,
@@ -18,12 +20,19 @@ const INSERT_ENTRIES = `
       given.sequence_num,
       given.event_hash,
       given.prev_hash,
-      given.payload::jsonb,
+      given.payload,
       given.created_at,
       given.row_hash,
       ${LINK_HASH_VERSION}
-    FROM unnest(
-      $1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[]
+    FROM ROWS FROM (
+      unnest($1::uuid[]),
+      unnest($2::uuid[]),
+      unnest($3::bigint[]),
+      unnest($4::text[]),
+      unnest($5::text[]),
+      jsonb_array_elements($6::jsonb),
+      unnest($7::timestamptz[]),
+      unnest($8::text[])
     ) AS given (entry_id, host_id, sequence_num, event_hash, prev_hash, payload, created_at, row_hash)
     WHERE pg_current_xact_id()::text = $9
     RETURNING 1
@@ -42,14 +51,14 @@ export async function writeEntries(
 ): Promise<void> {
   if (entries.length === 0) return
   const { rows } = await transaction.query<{ inserted: string }>(INSERT_ENTRIES, [
-    entries.map(entry => entry.entryId),
-    entries.map(entry => entry.hostId),
-    entries.map(entry => String(entry.sequenceNum)),
-    entries.map(entry => entry.eventHash),
-    entries.map(entry => entry.prevHash),
-    entries.map(entry => entry.payload.text),
-    entries.map(entry => entry.createdAt),
-    entries.map(entry => entry.rowHash),
+    arrayOf(entries.map(entry => entry.entryId)),
+    arrayOf(entries.map(entry => entry.hostId)),
+    arrayOf(entries.map(entry => entry.sequenceNum)),
+    arrayOf(entries.map(entry => entry.eventHash)),
+    arrayOf(entries.map(entry => entry.prevHash)),
+    listOf(entries.map(entry => entry.payload.text)),
+    arrayOf(entries.map(entry => entry.createdAt)),
+    arrayOf(entries.map(entry => entry.rowHash)),
     transactionId,
   ])
   if (rows[0]?.inserted !== String(entries.length)) {

@@ -187,6 +187,8 @@ export interface VerifyAuditOptions {
   readonly checkpoint?: string | undefined
   /** The public key of whoever signed checkpoints and prunings: its text, or the path of a file that holds it. */
   readonly key?: string | undefined
+  /** Further public keys that are trusted, such as the one of before a change of keys. Each as `key`. */
+  readonly trustedKeys?: readonly string[] | undefined
   /** How many findings are returned, 1 to 100,000. All are counted. Defaults to 100. */
   readonly maxFindings?: number | undefined
   readonly signal?: AbortSignal | undefined

@@ -115,6 +115,33 @@ describe('an evidence bundle', () => {
     expect(verifyInPython(bundle, Buffer.alloc(32).toString('base64'))).toMatchObject({ status: 1 })
   })
 
+  it.runIf(pythonIsThere)('of deeply nested payloads verifies in either implementation', async () => {
+    const deep = await newHost(store)
+    const nested = `${'['.repeat(2000)}${']'.repeat(2000)}`
+    await store.appendAuditEntries(deep, [RawJson.fromText(nested), { n: 2 }])
+    const bundle = await exportAll({ hostId: deep, checkpoint: await sign() })
+    expect(await verify(bundle)).toMatchObject({ verdict: 'intact', entries: 2 })
+    expect(verifyInPython(bundle)).toMatchObject({ status: 0, stderr: '' })
+  })
+
+  it("ends before the first entry outside its span, whose time may be a caller's own", async () => {
+    const host = await newHost(store)
+    const [first] = await store.appendAuditEntries(host, [{ n: 1 }])
+    await store.insertAuditEntry({
+      hostId: host,
+      sequenceNum: 2,
+      prevHash: first?.eventHash ?? '',
+      eventHash: 'b'.repeat(64),
+      payload: { n: 2 },
+      createdAt: '2020-01-01T00:00:00Z',
+    })
+    const signed = await sign()
+    const all = await exportAll({ hostId: host, checkpoint: signed, to: '2021-01-01T00:00:00Z' })
+    expect(await verify(all)).toMatchObject({ verdict: 'intact', firstSequence: '2', lastSequence: '2' })
+    const recent = await exportAll({ hostId: host, checkpoint: signed, from: '2021-01-01T00:00:00Z' })
+    expect(await verify(recent)).toMatchObject({ verdict: 'intact', firstSequence: '1', lastSequence: '1' })
+  })
+
   it('cannot tell without a key, or with another one of the same name', async () => {
     const bundle = await exportAll()
     expect(await verifyAuditEvidence({ bundle })).toMatchObject({
@@ -228,6 +255,28 @@ describe('a bundle that was changed', () => {
       `${a.with(-1, JSON.stringify({ ...JSON.parse(a.at(-1) ?? ''), proof: proof.proof })).join('\n')}\n`,
     )
     expect((await verify(path)).verdict).toBe('damaged')
+  })
+
+  it('into another text of the same members is not intact', async () => {
+    const bundle = await exportAll()
+    const text = await readFile(bundle, 'utf8')
+    const lines = text.trimEnd().split('\n')
+    const second = lines[1] ?? ''
+    const texts = [
+      text.replace(second, second.replace('{"kind"', '{"payload":"forged","kind"')),
+      text.replace(second, second.replace('"rowHash":null,', '')),
+      text.replace(second, second.replace('{"kind"', '{ "kind"')),
+      text.replace(hostId, hostId.toUpperCase()),
+    ]
+    for (const [index, each] of texts.entries()) {
+      expect(each).not.toBe(text)
+      const path = nextFile('.other')
+      await writeFile(path, each)
+      expect((await verify(path)).verdict, `text ${index}`).not.toBe('intact')
+    }
+    const cut = nextFile('.cut')
+    await writeFile(cut, Buffer.concat([Buffer.from(text), Buffer.from([0xe2, 0x82])]))
+    expect((await verify(cut)).verdict).toBe('cannot-tell')
   })
 
   it('into something else is refused in words', async () => {

@@ -108,6 +108,18 @@ describe('F35: pruning a chain', () => {
     expect(await verify({ key: other.publicKey })).toMatchObject({ verdict: 'cannot-tell' })
   })
 
+  it('stays verified after a change of keys, when the old key is trusted as well', async () => {
+    await prune(await bundleOf(1, 3))
+    const out = nextFile('.checkpoint')
+    await store.createAuditCheckpoint({ key: other.privateKey, trustedKeys: [key.publicKey], out })
+    const members = { checkpoint: out, key: other.publicKey }
+    expect(await store.verifyAuditChain({ hostId, ...members })).toMatchObject({ verdict: 'cannot-tell' })
+    expect(await store.verifyAuditChain({ hostId, ...members, trustedKeys: [key.publicKey] })).toMatchObject({
+      verdict: 'intact',
+      findings: [],
+    })
+  })
+
   it.each([
     ['the manifest', `manifest = replace(manifest, 'through 3', 'through 2')`],
     ['the place', `through_link_hash = repeat('a', 64)`],

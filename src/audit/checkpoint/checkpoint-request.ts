@@ -4,7 +4,7 @@ import { InvalidInputError } from '../../errors.ts'
 import type { AuditCheckpointProgress } from '../../model/audit-checkpoint.ts'
 import { parseObject, parseOptional } from '../../model/input.ts'
 import type { NoteSigner, NoteVerifier } from '../note/audit-key.ts'
-import { readSigner, readVerifier } from '../note/key-files.ts'
+import { readSigner, readTrustedKeys } from '../note/key-files.ts'
 import {
   headsPath,
   parseCheckpointPath,
@@ -58,12 +58,6 @@ export async function readRequest(options: unknown): Promise<CheckpointRequest> 
     signal: parseSignal(given.signal),
     onProgress: parseListener(given.onProgress),
   }
-}
-
-async function readTrustedKeys(field: string, keys: unknown): Promise<readonly NoteVerifier[]> {
-  if (keys === undefined) return []
-  if (!Array.isArray(keys)) throw new InvalidInputError(field, keys, 'a list of public keys')
-  return Promise.all(keys.map((key: unknown, index) => readVerifier(`${field}[${index}]`, key)))
 }
 
 function parsePath(field: string, value: unknown): string {

@@ -34,7 +34,7 @@ export async function createCheckpoint(
   const request = await readRequest(options)
   const { signer, trusted } = request
   const signal = AbortSignal.any([request.signal, closing].flatMap(each => each ?? []))
-  const checkPruning = checkByAny(trusted.map(pruningChecker))
+  const checkPruning = pruningChecker(trusted)
   const { heads, report } = await verifiedHeads(db, request, signal, checkPruning)
   signal.throwIfAborted()
   const checkpoint = makeCheckpoint(signer.verifier.name, timeAfter(request.earlier), heads)
@@ -82,15 +82,6 @@ async function verifiedHeads(
 }
 
 /** A manifest is verified when one of the trusted keys has signed it. */
-function checkByAny(checks: readonly CheckPruning[]): CheckPruning {
-  return pruning => {
-    const results = checks.map(check => check(pruning))
-    const result =
-      results.find(each => each.outcome === 'verified') ?? results.find(each => each.outcome === 'altered')
-    return result ?? results[0] ?? { outcome: 'unverified', expected: 'a trusted key', found: 'none' }
-  }
-}
-
 function headsByHost(heads: readonly Head[]): ReadonlyMap<string, Head> {
   return new Map(heads.map(head => [head.hostId, head]))
 }

@@ -1,7 +1,6 @@
 import type { QueryRunner } from '../../pg/database.ts'
-import { selectTimestamp, timestampFromRow } from '../../pg/row-values.ts'
-
-const FETCH_ROWS = 1000
+import { parseAuditLine } from '../verify/audit-row.ts'
+import { rangeOf, readAuditLines } from '../verify/read-audit-lines.ts'
 
 /** An audit entry as it stands in the table, each column in the text form that is hashed. */
 export interface ChainRow {
@@ -11,29 +10,11 @@ export interface ChainRow {
   readonly prevHash: string
   readonly eventHash: string
   readonly rowHash: string | null
-  readonly hashVersion: number
+  readonly hashVersion: string
   readonly payload: string
 }
 
-const DECLARE_ROWS = `
-  DECLARE chain_rows NO SCROLL CURSOR FOR
-  SELECT
-    sequence_num AS "sequenceNum",
-    entry_id AS "entryId",
-    ${selectTimestamp('created_at')},
-    prev_hash AS "prevHash",
-    event_hash AS "eventHash",
-    row_hash AS "rowHash",
-    hash_version AS "hashVersion",
-    payload
-  FROM audit_entries
-  WHERE host_id = $1
-    AND sequence_num BETWEEN $2 AND $3
-  ORDER BY sequence_num`
-
-type Row = Omit<ChainRow, 'createdAt'> & { readonly created_at: string }
-
-/** The entries of a host from one number to another, both included, in the order of the chain. In a transaction. */
+/** The entries of a host from one number to another, both included, in the order of the chain. In a transaction with one snapshot. */
 export async function* readChainRows(
   transaction: QueryRunner,
   hostId: string,
@@ -41,12 +22,19 @@ export async function* readChainRows(
   to: string,
   signal?: AbortSignal,
 ): AsyncGenerator<ChainRow> {
-  await transaction.query(DECLARE_ROWS, [hostId, from, to])
-  for (;;) {
-    signal?.throwIfAborted()
-    const { rows } = await transaction.query<Row>(`FETCH ${FETCH_ROWS} FROM chain_rows`)
-    for (const { created_at, ...row } of rows) yield { ...row, createdAt: timestampFromRow(created_at) }
-    if (rows.length < FETCH_ROWS) break
+  for await (const lines of readAuditLines(transaction, rangeOf(hostId, from, to), { signal })) {
+    for (const line of lines) {
+      const { sequenceNum, hasRowHash, rowHash, version, ...row } = parseAuditLine(line)
+      yield {
+        sequenceNum: String(sequenceNum),
+        entryId: row.entryId,
+        createdAt: row.createdAt,
+        prevHash: row.prevHash,
+        eventHash: row.eventHash,
+        rowHash: hasRowHash ? rowHash : null,
+        hashVersion: version,
+        payload: row.payload,
+      }
+    }
   }
-  await transaction.runScript('CLOSE chain_rows')
 }

@@ -6,6 +6,7 @@ import { integerFromRow } from '../../pg/row-values.ts'
 import { leavesOf } from '../checkpoint/checkpoint-text.ts'
 import { payloadDigest } from '../link-hash.ts'
 import { inclusionProof } from '../merkle.ts'
+import { beginSnapshot } from '../verify/audit-snapshot.ts'
 import { type ChainPlace, encodeLine } from './bundle-lines.ts'
 import { readChainRows } from './chain-rows.ts'
 import { ChainWalk } from './chain-walk.ts'
@@ -13,11 +14,6 @@ import { type EvidenceRequest, readEvidenceRequest } from './evidence-request.ts
 import { findPlaceBefore, findRange, type SequenceRange } from './find-range.ts'
 
 const OWNER_ONLY = 0o600
-
-/** One snapshot. A row that a policy would hide must be an error. */
-const PREPARE_SNAPSHOT = `
-  SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
-  SET LOCAL row_security = off`
 
 /**
  * Writes a bundle that proves entries of a host without the database: the entries, what leads from them to the head that a
@@ -29,7 +25,7 @@ const PREPARE_SNAPSHOT = `
 export async function exportEvidence(db: Database, options: unknown): Promise<AuditEvidence> {
   const request = await readEvidenceRequest(options)
   return db.transaction(async transaction => {
-    await transaction.runScript(PREPARE_SNAPSHOT)
+    await beginSnapshot(transaction)
     const { hostId, head } = request
     const range = await findRange(transaction, hostId, String(head.sequenceNum), request)
     if (range === undefined) {
@@ -68,7 +64,7 @@ async function* bundleLines(
   const last = BigInt(range.last)
   const rows = readChainRows(transaction, hostId, range.first, String(head.sequenceNum), signal)
   for await (const { hashVersion, payload, ...entry } of rows) {
-    if (hashVersion === 0) throw notProvable(hostId, entry.sequenceNum)
+    if (hashVersion !== '1') throw notProvable(hostId, entry.sequenceNum)
     const payloadSha256 = payloadDigest(payload)
     const problem = walk.step(entry, payloadSha256)
     if (problem) throw damaged(hostId, entry.sequenceNum, problem.expected, problem.found)

@@ -1,15 +1,38 @@
 import type { QueryRunner } from '../../pg/database.ts'
 import type { ChainPlace } from './bundle-lines.ts'
 
+/** From the first entry of the span up to the last one before the first that is outside: times may be a caller's own. */
 const FIND_RANGE = `
+  WITH entries AS (
+    SELECT
+      sequence_num,
+      created_at >= coalesce($3::timestamptz, '-infinity')
+        AND created_at < coalesce($4::timestamptz, 'infinity') AS is_within
+    FROM audit_entries
+    WHERE host_id = $1
+      AND sequence_num <= $2
+  ),
+  beginning AS (
+    SELECT min(sequence_num) AS first
+    FROM entries
+    WHERE is_within
+  )
   SELECT
-    min(sequence_num) AS first,
-    max(sequence_num) AS last
-  FROM audit_entries
-  WHERE host_id = $1
-    AND sequence_num <= $2
-    AND created_at >= coalesce($3::timestamptz, '-infinity')
-    AND created_at < coalesce($4::timestamptz, 'infinity')`
+    first,
+    (
+      SELECT max(sequence_num)
+      FROM entries
+      WHERE sequence_num < coalesce(
+        (
+          SELECT min(sequence_num)
+          FROM entries
+          WHERE NOT is_within
+            AND sequence_num > first
+        ),
+        $2::bigint + 1
+      )
+    ) AS last
+  FROM beginning`
 
 export interface SequenceRange {
   readonly first: string

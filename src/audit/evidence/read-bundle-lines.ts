@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { type BundleLine, decodeLine } from './bundle-lines.ts'
+import { type BundleLine, decodeLine, encodeLine } from './bundle-lines.ts'
 
 /** PostgreSQL keeps a jsonb under 256 MiB; escaped in JSON it may take more. */
 const LONGEST_LINE = 2 ** 29 - 2 ** 20
@@ -27,6 +27,8 @@ export async function* readBundleLines(path: string): AsyncGenerator<BundleLine>
     let line: BundleLine
     try {
       line = decodeLine(text)
+      // One text a line: a member that stands there twice could be read in two ways.
+      if (encodeLine(line) !== `${text}\n`) throw new SyntaxError('a line that is not in its one form')
     } catch (cause) {
       throw new UnreadableBundleError(number, cause)
     }
@@ -40,7 +42,7 @@ async function* splitLines(path: string): AsyncGenerator<string> {
   let length = 0
   let number = 1
   for await (const chunk of createReadStream(path)) {
-    const parts = decode(decoder, chunk, number).split(LINE_FEED)
+    const parts = decode(decoder, chunk, number, true).split(LINE_FEED)
     for (const [index, part] of parts.entries()) {
       if (index > 0) {
         yield pieces.join('')
@@ -53,12 +55,20 @@ async function* splitLines(path: string): AsyncGenerator<string> {
       if (length > LONGEST_LINE) throw new UnreadableBundleError(number, new RangeError('a line without end'))
     }
   }
-  if (length > 0) throw new UnreadableBundleError(number, new SyntaxError('the last line is cut'))
+  const rest = decode(decoder, new Uint8Array(), number, false)
+  if (length > 0 || rest !== '') {
+    throw new UnreadableBundleError(number, new SyntaxError('the last line is cut'))
+  }
 }
 
-function decode(decoder: InstanceType<typeof TextDecoder>, chunk: Uint8Array, line: number): string {
+function decode(
+  decoder: InstanceType<typeof TextDecoder>,
+  chunk: Uint8Array,
+  line: number,
+  stream: boolean,
+): string {
   try {
-    return decoder.decode(chunk, { stream: true })
+    return decoder.decode(chunk, { stream })
   } catch (cause) {
     throw new UnreadableBundleError(line, cause)
   }

@@ -76,6 +76,16 @@ export async function readVerifier(field: string, key: unknown): Promise<NoteVer
   return requireVerifier(path, text)
 }
 
+/**
+ * Further public keys that are trusted, such as those of before a change of keys.
+ * @throws InvalidInputError, TripwireStorageError AUDIT_KEY_UNUSABLE.
+ */
+export async function readTrustedKeys(field: string, keys: unknown): Promise<readonly NoteVerifier[]> {
+  if (keys === undefined) return []
+  if (!Array.isArray(keys)) throw new InvalidInputError(field, keys, 'a list of public keys')
+  return Promise.all(keys.map((key: unknown, index) => readVerifier(`${field}[${index}]`, key)))
+}
+
 function requireVerifier(where: string, text: string): NoteVerifier {
   const verifier = parseVerifier(text)
   if (verifier !== undefined) return verifier

@@ -3,9 +3,14 @@ import { openNote } from '../note/signed-note.ts'
 import type { CheckPruning, PruningCheck, PruningRow } from '../verify/prunings.ts'
 import { type PruningManifest, parseManifestText } from './pruning-manifest.ts'
 
-/** Checks prunings by their signed manifests, for those who trust this key. */
-export function pruningChecker(key: NoteVerifier): CheckPruning {
-  return pruning => checkPruning(pruning, key)
+/** Checks prunings by their signed manifests, for those who trust these keys. */
+export function pruningChecker(keys: readonly NoteVerifier[]): CheckPruning {
+  return pruning => {
+    const results = keys.map(key => checkPruning(pruning, key))
+    const result =
+      results.find(each => each.outcome === 'verified') ?? results.find(each => each.outcome === 'altered')
+    return result ?? results[0] ?? { outcome: 'unverified', expected: 'a trusted key', found: 'none' }
+  }
 }
 
 function checkPruning(pruning: PruningRow, key: NoteVerifier): PruningCheck {

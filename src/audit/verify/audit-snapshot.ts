@@ -21,7 +21,9 @@ const LIFT_TIME_LIMITS = `
 const FIND_LOG = `
   SELECT
     pg_namespace.nspname || '.' || found.relname AS table,
-    found.relkind = 'r' AS is_table,
+    -- A temporary table comes before every other, and holds what its session put there.
+    found.relkind = 'r' AND found.relpersistence <> 't' AS is_table,
+    pg_namespace.nspname AS schema,
     pg_is_in_recovery() AS is_standby,
     to_json(now() AT TIME ZONE 'UTC')::text AS read_at
   FROM (VALUES ('audit_entries'), ('audit_prunings')) AS wanted (name)
@@ -34,6 +36,7 @@ const FIND_LOG = `
 interface LogRow {
   readonly table: string | null
   readonly is_table: boolean | null
+  readonly schema: string | null
   readonly is_standby: boolean
   readonly read_at: string
 }
@@ -71,9 +74,16 @@ export async function beginSnapshot(transaction: QueryRunner): Promise<AuditSnap
   for (const [index, name] of ['audit_entries', 'audit_prunings'].entries()) {
     const row = rows[index]
     if (!row?.table) throw new UnreadableLogError(`a table ${name}`, 'none')
-    if (!row.is_table) throw new UnreadableLogError(`a table ${name}`, `${row.table}, which is no table`)
+    if (!row.is_table)
+      throw new UnreadableLogError(`a table ${name}`, `${row.table}, which is no lasting table`)
   }
-  const [entries] = rows
+  const [entries, prunings] = rows
+  if (entries?.schema !== prunings?.schema) {
+    throw new UnreadableLogError(
+      `audit_prunings in the schema ${entries?.schema}`,
+      `one in ${prunings?.schema}`,
+    )
+  }
   return {
     table: entries?.table ?? '',
     readAt: timestampFromRow(entries?.read_at ?? ''),

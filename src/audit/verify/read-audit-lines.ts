@@ -21,6 +21,14 @@ export interface AuditRowSource {
 
 export const ALL_CHAINS: AuditRowSource = { from: 'audit_entries AS entry', values: [] }
 
+/** A part of a chain, both numbers included. */
+export function rangeOf(hostId: string, from: string, to: string): AuditRowSource {
+  return {
+    from: 'audit_entries AS entry WHERE entry.host_id = $1 AND entry.sequence_num BETWEEN $2 AND $3',
+    values: [hostId, from, to],
+  }
+}
+
 export function chainOf(hostId: string): AuditRowSource {
   return { from: 'audit_entries AS entry WHERE entry.host_id = $1', values: [hostId] }
 }
@@ -82,12 +90,20 @@ export async function* readAuditLines(
     for (;;) {
       signal?.throwIfAborted()
       const { rows } = await fetched
-      const lines = await wholeLines(transaction, rows)
-      await prepare?.(lines)
-      if (rows.length < FETCH_ROWS) {
-        if (lines.length > 0) yield lines
-        break
+      const lines = rows.map(row => row.line)
+      const isLast = rows.length < FETCH_ROWS
+      if (isLast || lines.some(isMarker)) {
+        // The connection is free meanwhile: what is long is fetched when its turn comes, and is alone in memory.
+        for await (const some of wholeLines(transaction, lines)) {
+          await prepare?.(some)
+          yield some
+        }
+        if (isLast) break
+        fetched = fetchLines()
+        fetched.catch(() => undefined)
+        continue
       }
+      await prepare?.(lines)
       fetched = fetchLines()
       // It is awaited in the next round. Should the caller wait for something else meanwhile, nobody listens.
       fetched.catch(() => undefined)
@@ -100,11 +116,26 @@ export async function* readAuditLines(
   await transaction.runScript(`CLOSE ${CURSOR}`)
 }
 
-async function wholeLines(transaction: QueryRunner, rows: readonly LineRow[]): Promise<readonly string[]> {
-  const lines: string[] = []
-  for (const { line } of rows)
-    lines.push(line.startsWith(LONG_LINE) ? await readLongLine(transaction, line) : line)
-  return lines
+function isMarker(line: string): boolean {
+  return line.startsWith(LONG_LINE)
+}
+
+/** The lines in their order, each long one by itself. */
+async function* wholeLines(
+  transaction: QueryRunner,
+  lines: readonly string[],
+): AsyncGenerator<readonly string[]> {
+  let short: string[] = []
+  for (const line of lines) {
+    if (!isMarker(line)) {
+      short.push(line)
+      continue
+    }
+    if (short.length > 0) yield short
+    short = []
+    yield [await readLongLine(transaction, line)]
+  }
+  if (short.length > 0) yield short
 }
 
 async function readLongLine(transaction: QueryRunner, marker: string): Promise<string> {

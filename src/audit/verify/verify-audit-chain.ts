@@ -35,12 +35,12 @@ export async function verifyAuditChain(
   { signal: closing }: VerifyContext = {},
 ): Promise<AuditVerification> {
   const request = await readVerifyRequest(options)
-  const { key, unusable } = request
+  const { keys, unusable } = request
   const signal = AbortSignal.any([request.signal, closing].flatMap(each => each ?? []))
   const verification: Verification = {
     request,
     signal,
-    checkPruning: key && pruningChecker(key),
+    checkPruning: keys.length === 0 ? undefined : pruningChecker(keys),
     findings: new FindingList(request.maxFindings),
     snapshot: undefined,
     walk: undefined,

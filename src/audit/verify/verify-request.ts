@@ -7,14 +7,15 @@ import {
 import { parseInteger, parseObject, parseUuid } from '../../model/input.ts'
 import { parseCheckpointPath, readCheckpoint, type SignedCheckpoint } from '../checkpoint/checkpoint-files.ts'
 import type { NoteVerifier } from '../note/audit-key.ts'
-import { readVerifier } from '../note/key-files.ts'
+import { readTrustedKeys, readVerifier } from '../note/key-files.ts'
 
 const MOST_FINDINGS = 100_000
 
 /** What is to be verified, read at the border. */
 export interface VerifyRequest {
   readonly hostId: string | undefined
-  readonly key: NoteVerifier | undefined
+  /** Those that are trusted; empty when none was given. */
+  readonly keys: readonly NoteVerifier[]
   readonly checkpoint: SignedCheckpoint | undefined
   /** Why the checkpoint that was given cannot be used. */
   readonly unusable: UnusableCheckpoint | undefined
@@ -38,6 +39,7 @@ export async function readVerifyRequest(options: unknown): Promise<VerifyRequest
     'hostId',
     'checkpoint',
     'key',
+    'trustedKeys',
     'maxFindings',
     'signal',
     'onProgress',
@@ -52,12 +54,13 @@ export async function readVerifyRequest(options: unknown): Promise<VerifyRequest
     given.maxFindings === undefined
       ? DEFAULT_MAX_FINDINGS
       : parseInteger('options.maxFindings', given.maxFindings, 1, MOST_FINDINGS)
-  const key = given.key === undefined ? undefined : await readVerifier('options.key', given.key)
+  const key = given.key === undefined ? [] : [await readVerifier('options.key', given.key)]
+  const keys = [...key, ...(await readTrustedKeys('options.trustedKeys', given.trustedKeys))]
   const checkpoint =
-    given.checkpoint === undefined ? undefined : await readGivenCheckpoint(given.checkpoint, key)
+    given.checkpoint === undefined ? undefined : await readGivenCheckpoint(given.checkpoint, keys)
   return {
     hostId,
-    key,
+    keys,
     checkpoint: checkpoint && 'heads' in checkpoint ? checkpoint : undefined,
     unusable: checkpoint && 'kind' in checkpoint ? checkpoint : undefined,
     maxFindings,
@@ -73,21 +76,21 @@ function isListener(value: unknown): value is (progress: AuditVerificationProgre
 /** A checkpoint that is not trusted tells nothing, neither good nor bad: the chains are verified without it. */
 async function readGivenCheckpoint(
   path: unknown,
-  key: NoteVerifier | undefined,
+  keys: readonly NoteVerifier[],
 ): Promise<SignedCheckpoint | UnusableCheckpoint> {
-  if (!key) {
+  if (keys.length === 0) {
     parseCheckpointPath('options.checkpoint', path)
     return { kind: 'no-key', expected: 'the public key of whoever signed the checkpoint', found: 'none' }
   }
   try {
-    return await readCheckpoint('options.checkpoint', path, [key])
+    return await readCheckpoint('options.checkpoint', path, keys)
   } catch (error) {
     if (!(error instanceof TripwireStorageError)) throw error
     switch (error.code) {
       case 'AUDIT_CHECKPOINT_UNVERIFIED':
         return {
           kind: 'wrong-key',
-          expected: `a checkpoint signed by ${key.name}+${key.keyHash}`,
+          expected: `a checkpoint signed by ${keys.map(key => `${key.name}+${key.keyHash}`).join(' or ')}`,
           found: error.message,
         }
       case 'AUDIT_CHECKPOINT_INVALID':

@@ -20,6 +20,7 @@ interface VerifyFlags extends DatabaseFlags {
   readonly host?: string
   readonly checkpoint?: string
   readonly key?: string
+  readonly trust?: readonly string[]
   readonly json?: boolean
 }
 
@@ -36,6 +37,10 @@ export function verifyCommand(context: CommandContext): Command {
     .option('--host <name-or-id>', 'the chain of one host only')
     .option('--checkpoint <file>', 'a checkpoint from outside of the database, with its heads beside it')
     .option('--key <file>', 'the public key that signed the checkpoint and the prunings')
+    .option(
+      '--trust <file...>',
+      'further public keys that are trusted, such as the one of before a change of keys',
+    )
     .option('--json', 'one JSON object')
     .addHelpText('after', HELP)
     .action(async (flags: VerifyFlags) => {
@@ -61,7 +66,7 @@ const EXIT_CODES = {
 
 async function verify(
   context: CommandContext,
-  { host, checkpoint, key }: VerifyFlags,
+  { host, checkpoint, key, trust }: VerifyFlags,
   store: Store,
   progress: ProgressLine,
 ): Promise<AuditVerification> {
@@ -69,6 +74,7 @@ async function verify(
     hostId: host === undefined ? undefined : await findChain(store, host),
     checkpoint,
     key,
+    trustedKeys: trust,
     signal: context.signal,
     onProgress: ({ entries, hosts }) =>
       progress.show(`${grouped(entries)} entries of ${grouped(hosts)} hosts verified`),

@@ -52,11 +52,12 @@ GRANT SELECT, INSERT, UPDATE, DELETE
     ON tripwire_rules
     TO tripwire_writer;
 
--- The audit log: insert, and nothing else. The function returns the heads of the chains, and nothing of their content.
+-- The audit log: insert, and nothing else. The functions return the heads of the chains, and which of the entries that the writer
+-- has already are there; nothing of the content of others.
 GRANT INSERT
     ON audit_entries
     TO tripwire_writer;
 
 GRANT EXECUTE
-    ON FUNCTION lock_audit_chains(UUID[])
+    ON FUNCTION lock_audit_chains(UUID[]), recognise_audit_entries(UUID[], UUID[], BIGINT[], TEXT[])
     TO tripwire_writer;

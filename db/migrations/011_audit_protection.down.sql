@@ -18,6 +18,7 @@ DROP TABLE audit_prunings;
 DROP FUNCTION audit_refuse_delete();
 DROP FUNCTION audit_refuse_change();
 DROP FUNCTION audit_entries_continue_chain();
+DROP FUNCTION recognise_audit_entries(UUID[], UUID[], BIGINT[], TEXT[]);
 DROP FUNCTION lock_audit_chains(UUID[]);
 
 ALTER TABLE audit_entries

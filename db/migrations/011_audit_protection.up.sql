@@ -83,18 +83,77 @@ BEGIN
 END
 $$;
 
--- Whichever client writes: an entry continues its chain, or is refused.
+-- Which of the entries that a client means to write are there: its own, of a call that it repeats. Each is given by its id, or by its
+-- place where the id is NULL, and with the SHA-256 of its payload as this server prints it. Of an entry with another host or payload only
+-- the id is told, so that who may not read the log learns no more than that.
+CREATE FUNCTION recognise_audit_entries(
+    p_host_ids        UUID[],
+    p_entry_ids       UUID[],
+    p_sequence_nums   BIGINT[],
+    p_payload_digests TEXT[]
+) RETURNS TABLE (
+    place         BIGINT,
+    entry_id      UUID,
+    is_recognised BOOLEAN,
+    sequence_num  BIGINT,
+    event_hash    TEXT,
+    prev_hash     TEXT,
+    created_at    TIMESTAMPTZ,
+    row_hash      TEXT,
+    hash_version  SMALLINT
+)
+LANGUAGE plpgsql
+SECURITY DEFINER
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT
+        given.place,
+        entry.entry_id,
+        compared.is_same,
+        CASE WHEN compared.is_same THEN entry.sequence_num END,
+        CASE WHEN compared.is_same THEN entry.event_hash::text END,
+        CASE WHEN compared.is_same THEN entry.prev_hash::text END,
+        CASE WHEN compared.is_same THEN entry.created_at END,
+        CASE WHEN compared.is_same THEN entry.row_hash::text END,
+        CASE WHEN compared.is_same THEN entry.hash_version END
+    FROM unnest(p_host_ids, p_entry_ids, p_sequence_nums, p_payload_digests)
+        WITH ORDINALITY AS given (host_id, entry_id, sequence_num, payload_digest, place)
+    CROSS JOIN LATERAL (
+        SELECT *
+        FROM audit_entries AS by_id
+        WHERE by_id.entry_id = given.entry_id
+        UNION ALL
+        SELECT *
+        FROM audit_entries AS by_place
+        WHERE given.entry_id IS NULL
+            AND by_place.host_id = given.host_id
+            AND by_place.sequence_num = given.sequence_num
+    ) AS entry
+    CROSS JOIN LATERAL (
+        SELECT
+            entry.host_id = given.host_id
+            AND encode(sha256(convert_to(entry.payload::text, 'UTF8')), 'hex') IS NOT DISTINCT FROM given.payload_digest AS is_same
+    ) AS compared;
+END
+$$;
+
+-- Whichever client writes: an entry continues its chain, in a form that can be verified, or is refused. Whether a hash is right is
+-- not looked at here. A time that lies ahead may be that of the entry before, which no time may be earlier than.
 CREATE FUNCTION audit_entries_continue_chain() RETURNS TRIGGER
 LANGUAGE plpgsql
 SECURITY DEFINER
 AS $$
 DECLARE
-    v_broken RECORD;
+    v_refused RECORD;
 BEGIN
     SELECT
         written.host_id,
-        written.sequence_num
-    INTO v_broken
+        written.sequence_num,
+        checked.problem,
+        checked.rule
+    INTO v_refused
     FROM written_entries AS written
     LEFT JOIN audit_entries AS previous
         ON previous.host_id = written.host_id
@@ -102,26 +161,65 @@ BEGIN
     LEFT JOIN audit_prunings AS pruned
         ON pruned.host_id = written.host_id
         AND pruned.through_sequence = written.sequence_num - 1
-    WHERE written.prev_hash IS DISTINCT FROM coalesce(
-            previous.event_hash,
-            pruned.through_event_hash,
-            CASE WHEN written.sequence_num = 1 THEN repeat('0', 64) END
-        )
-        OR EXISTS (
-            SELECT
-            FROM audit_prunings AS later
-            WHERE later.host_id = written.host_id
-                AND later.through_sequence >= written.sequence_num
-        )
+    CROSS JOIN LATERAL (
+        VALUES
+            (
+                written.prev_hash IS DISTINCT FROM coalesce(
+                    previous.event_hash,
+                    pruned.through_event_hash,
+                    CASE WHEN written.sequence_num = 1 THEN repeat('0', 64) END
+                )
+                OR EXISTS (
+                    SELECT
+                    FROM audit_prunings AS later
+                    WHERE later.host_id = written.host_id
+                        AND later.through_sequence >= written.sequence_num
+                ),
+                'does not continue the chain',
+                'its number must follow, and its prev_hash must be the event_hash of the entry before'
+            ),
+            (
+                written.hash_version NOT IN (0, 1),
+                'has a hash_version that does not exist',
+                'hash_version must be 1, or 0 where nothing before it is protected'
+            ),
+            (
+                written.hash_version = 0 AND (previous.hash_version > 0 OR pruned.pruning_id IS NOT NULL),
+                'is not protected, after one that is',
+                'hash_version must be 1 after an entry of version 1, and after a pruning'
+            ),
+            (
+                written.hash_version = 0 AND written.row_hash IS NOT NULL,
+                'has a row_hash in version 0',
+                'row_hash must be NULL where hash_version is 0'
+            ),
+            (
+                written.event_hash !~ '^[0-9a-f]{64}$' OR written.row_hash !~ '^[0-9a-f]{64}$',
+                'has a hash that is none',
+                'event_hash and row_hash must be 64 lower-case hexadecimal digits, or row_hash NULL'
+            ),
+            (
+                NOT isfinite(written.created_at)
+                OR written.created_at < TIMESTAMPTZ '0001-01-01 00:00:00+00'
+                OR written.created_at > greatest(
+                    clock_timestamp() + INTERVAL '31 days',
+                    previous.created_at,
+                    pruned.through_created_at
+                ),
+                'has a time that cannot be',
+                'created_at must be finite, in the years of our era, and 31 days ahead of now at the most'
+            )
+    ) AS checked (is_refused, problem, rule)
+    WHERE checked.is_refused
     LIMIT 1;
 
     IF FOUND THEN
-        RAISE EXCEPTION 'audit_entries: entry % of host % does not continue the chain', v_broken.sequence_num, v_broken.host_id
+        RAISE EXCEPTION 'audit_entries: entry % of host % %', v_refused.sequence_num, v_refused.host_id, v_refused.problem
             USING ERRCODE = 'check_violation',
                   SCHEMA = TG_TABLE_SCHEMA,
                   TABLE = TG_TABLE_NAME,
                   CONSTRAINT = 'audit_entries_continue_chain',
-                  HINT = 'its number must follow, and its prev_hash must be the event_hash of the entry before';
+                  HINT = v_refused.rule;
     END IF;
     RETURN NULL;
 END
@@ -172,6 +270,7 @@ DECLARE
 BEGIN
     FOREACH v_function IN ARRAY ARRAY[
         'lock_audit_chains(UUID[])',
+        'recognise_audit_entries(UUID[], UUID[], BIGINT[], TEXT[])',
         'audit_entries_continue_chain()',
         'audit_refuse_delete()'
     ]
@@ -182,6 +281,7 @@ END
 $$;
 
 REVOKE EXECUTE ON FUNCTION lock_audit_chains(UUID[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION recognise_audit_entries(UUID[], UUID[], BIGINT[], TEXT[]) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION audit_entries_continue_chain() FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION audit_refuse_delete() FROM PUBLIC;
 

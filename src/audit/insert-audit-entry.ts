@@ -8,18 +8,11 @@ import type { QueryRunner, TransactionRunner } from '../pg/database.ts'
 import { integerFromRow } from '../pg/row-values.ts'
 import { auditTransaction, LOCK_ATTEMPTS, LOCK_TIMEOUT_MS } from './append/audit-transaction.ts'
 import { type ChainHead, headOf, lockChains } from './append/lock-chains.ts'
+import { recogniseEntries } from './append/recognise-entries.ts'
 import { writeEntries } from './append/write-entries.ts'
-import { AUDIT_ENTRY_COLUMNS, type AuditEntryRow, auditEntryFromRow } from './audit-entry-row.ts'
-import { canonicalJson } from './canonical-json.ts'
 import { LINK_HASH_VERSION, linkHash } from './link-hash.ts'
 
 const SHA_256 = /^[0-9a-f]{64}$/
-
-const FIND_ENTRY = `
-  SELECT ${AUDIT_ENTRY_COLUMNS}
-  FROM audit_entries
-  WHERE audit_entries.host_id = $1
-    AND audit_entries.sequence_num = $2`
 
 interface GivenEntry {
   readonly entryId: string | undefined
@@ -109,17 +102,21 @@ async function findAgain(
   payload: string,
   head: ChainHead,
 ): Promise<AuditEntry> {
-  const { rows } = await transaction.query<AuditEntryRow>(FIND_ENTRY, [given.hostId, given.sequenceNum])
-  const stored = rows[0] && auditEntryFromRow(rows[0])
+  const { hostId, sequenceNum } = given
+  const [stored] = await recogniseEntries(transaction, [{ hostId, at: { sequenceNum }, payload }])
   if (!stored) throw notContinued(given, head, 'has the number of an entry that was pruned')
-  const isSame =
+  if ('entry' in stored && isSame(stored.entry, given)) return stored.entry
+  const storedId = 'entry' in stored ? stored.entry.entryId : stored.otherEntryId
+  throw notContinued(given, head, `has the number of another entry, ${storedId}`)
+}
+
+function isSame(stored: AuditEntry, given: GivenEntry): boolean {
+  return (
     stored.eventHash === given.eventHash &&
     stored.prevHash === given.prevHash &&
     (given.entryId ?? stored.entryId) === stored.entryId &&
-    (given.createdAt ?? stored.createdAt) === stored.createdAt &&
-    canonicalJson(stored.payload.text) === canonicalJson(payload)
-  if (!isSame) throw notContinued(given, head, `has the number of another entry, ${stored.entryId}`)
-  return stored
+    (given.createdAt ?? stored.createdAt) === stored.createdAt
+  )
 }
 
 function notContinued(given: GivenEntry, head: ChainHead, how: string): AuditNotContinuedError {

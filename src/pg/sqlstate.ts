@@ -5,6 +5,7 @@ export const SQLSTATE = {
   checkViolation: '23514',
   serializationFailure: '40001',
   deadlockDetected: '40P01',
+  insufficientPrivilege: '42501',
   undefinedObject: '42704',
   undefinedTable: '42P01',
   duplicateTable: '42P07',

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Store } from '../../src/index.ts'
 import { newHost, openStore, rejection } from '../store/fixtures.ts'
 import { useTestDatabase } from '../support/test-database.ts'
+import { tamper } from './signed-chains.ts'
 import { problemsOf, readChain } from './specified-chain.ts'
 
 const database = useTestDatabase()
@@ -140,25 +141,79 @@ describe('F33: an INSERT of any client is refused', () => {
     expect(first).toMatchObject({ constraint: 'audit_host_sequence_unique' })
   })
 
+  /** Continues a chain with one row in which something is not as it must be. */
+  const insertNext = (columns: string, values: string) =>
+    database.sql(`
+      INSERT INTO audit_entries (host_id, sequence_num, prev_hash, ${columns})
+      SELECT host_id, sequence_num + 1, event_hash, ${values}
+      FROM lock_audit_chains(ARRAY['${hostId}'::uuid])`)
+
   it.each([
-    ['that is not protected, after one that is', 0, A, 'NULL'],
-    ['of a version that does not exist', 2, A, 'NULL'],
-    ['whose event hash is none', 1, `repeat('A', 64)`, 'NULL'],
-    ['whose row hash is none', 1, A, `repeat('x', 64)`],
-  ])('%s', async (_, version, eventHash, rowHash) => {
-    const sql = `
-      INSERT INTO audit_entries (host_id, sequence_num, prev_hash, event_hash, hash_version, row_hash)
-      SELECT host_id, sequence_num + 1, event_hash, ${eventHash}, ${version}, ${rowHash}
-      FROM audit_entries
-      WHERE host_id = '${hostId}' AND sequence_num = 3`
-    expect(await rejection(database.sql(sql))).toMatchObject(NOT_CONTINUED)
+    ['that is not protected, after one that is', 'hash_version', '0', 'after an entry of version 1'],
+    ['of a version that does not exist', 'hash_version', '2', 'hash_version must be 1'],
+    ['of a negative version', 'hash_version', '-1', 'hash_version must be 1'],
+    ['whose event hash has capital letters', 'event_hash', `repeat('A', 64)`, 'event_hash'],
+    ['whose event hash is empty', 'event_hash', `''`, 'event_hash'],
+    ['whose event hash is too short', 'event_hash', `repeat('a', 63)`, 'event_hash'],
+    ['whose row hash has other letters', 'row_hash', `repeat('x', 64)`, 'row_hash'],
+    ['whose row hash is empty', 'row_hash', `''`, 'row_hash'],
+    ['of an endless time', 'created_at', `'infinity'`, 'created_at'],
+    ['of a time before all others', 'created_at', `'-infinity'`, 'created_at'],
+    ['of a time before our era', 'created_at', `'0044-03-15 12:00:00+00 BC'`, 'created_at'],
+    ['of a time in 32 days', 'created_at', `now() + INTERVAL '32 days'`, 'created_at'],
+  ])('%s', async (_, column, value, rule) => {
+    const valid = { hash_version: '1', event_hash: A, row_hash: 'NULL', created_at: 'now()' }
+    const row = { ...valid, [column]: value }
+    const error = await rejection(insertNext(Object.keys(row).join(', '), Object.values(row).join(', ')))
+    expect(error).toMatchObject({ ...NOT_CONTINUED, hint: expect.stringContaining(rule) })
     expect((await readChain(database, hostId)).length).toBe(3)
+    await insertNext(Object.keys(valid).join(', '), Object.values(valid).join(', '))
+  })
+
+  it('that is not protected, after one that is in the same statement', async () => {
+    hostId = await newHost(store)
+    const rows = (first: number, second: number) =>
+      database.sql(`
+        INSERT INTO audit_entries (host_id, sequence_num, prev_hash, event_hash, hash_version)
+        VALUES ('${hostId}', 1, repeat('0', 64), ${A}, ${first}), ('${hostId}', 2, ${A}, ${B}, ${second})`)
+    const error = await rejection(rows(1, 0))
+    expect(error).toMatchObject({ ...NOT_CONTINUED, message: expect.stringContaining('not protected') })
+    await rows(0, 0)
+    expect((await readChain(database, hostId)).length).toBe(2)
+  })
+
+  it('that is not protected and has a row hash', async () => {
+    hostId = await newHost(store)
+    const error = await rejection(insertNext('event_hash, row_hash', `${A}, ${B}`))
+    expect(error).toMatchObject({ ...NOT_CONTINUED, hint: expect.stringContaining('row_hash must be NULL') })
+    await insertNext('event_hash', A)
+  })
+
+  it('that is not protected, after a pruning', async () => {
+    await recordPruning(hostId, 3)
+    await database.sql(`DELETE FROM audit_entries WHERE host_id = '${hostId}'`)
+    const error = await rejection(insertNext('event_hash', A))
+    expect(error).toMatchObject({ ...NOT_CONTINUED, hint: expect.stringContaining('after a pruning') })
+    await insertNext('event_hash, hash_version', `${A}, 1`)
   })
 
   it('that fills a pruned prefix again', async () => {
     await recordPruning(hostId, 2)
     await database.sql(`DELETE FROM audit_entries WHERE host_id = '${hostId}' AND sequence_num <= 2`)
     expect(await rejection(insert(`(1, repeat('0', 64), ${A})`))).toMatchObject(NOT_CONTINUED)
+  })
+
+  it('but not one whose time lies 30 days ahead, or is that of an entry before that lies further ahead', async () => {
+    await insertNext('event_hash, hash_version, created_at', `${A}, 1, now() + INTERVAL '30 days'`)
+    await tamper(
+      database,
+      `UPDATE audit_entries SET created_at = now() + INTERVAL '1 year' WHERE host_id = '${hostId}' AND sequence_num = 4`,
+    )
+    const [ahead] = (await readChain(database, hostId)).slice(-1)
+    const [entry] = await store.appendAuditEntries(hostId, ['not earlier'])
+    expect(entry).toMatchObject({ sequenceNum: 5 })
+    const [last] = (await readChain(database, hostId)).slice(-1)
+    expect(last?.created_at).toBe(ahead?.created_at)
   })
 
   it('but not one that continues the chain, with several rows in any order', async () => {

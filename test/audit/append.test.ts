@@ -40,7 +40,7 @@ describe('appendAuditEntries', () => {
     const hostId = await newHost(store)
     const [now] = await store.appendAuditEntries(hostId, [{}])
     expect(Math.abs(Date.parse(now?.createdAt ?? '') - Date.now())).toBeLessThan(3_600_000)
-    const future = '2999-12-31T23:59:59.999999Z'
+    const future = new Date(Date.now() + 30 * 86_400_000).toISOString().replace('Z', '999Z')
     const given = { hostId, sequenceNum: 2, eventHash: 'a'.repeat(64), prevHash: now?.eventHash ?? '' }
     await store.insertAuditEntry({ ...given, payload: {}, createdAt: future })
     const [after] = await store.appendAuditEntries(hostId, [{}])

@@ -34,10 +34,12 @@ export async function append(
     rows.push(row.sql)
     place = row.place
   }
-  await database.sql(
-    `INSERT INTO audit_entries (host_id, sequence_num, entry_id, created_at, prev_hash, event_hash, row_hash, hash_version, payload)
-     VALUES ${rows.join(', ')}`,
-  )
+  const insert = `
+    INSERT INTO audit_entries (host_id, sequence_num, entry_id, created_at, prev_hash, event_hash, row_hash, hash_version, payload)
+    VALUES ${rows.join(', ')}`
+  // Refused after a protected entry.
+  if (kind === 'unprotected') await tamper(database, insert)
+  else await database.sql(insert)
 }
 
 function rowAfter(before: Place, hostId: string, kind: EntryKind, action: string) {

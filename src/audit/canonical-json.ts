@@ -1,5 +1,6 @@
 /** The one form of a payload that is hashed: docs/audit-chain.md, "Canonical JSON". */
 import { TripwireStorageError } from '../errors.ts'
+import { canonicalPlainJson } from './plain-json.ts'
 
 const TAB = 0x09
 const LINE_FEED = 0x0a
@@ -41,7 +42,7 @@ interface Container {
  * @throws TripwireStorageError MALFORMED_ROW when the text is not one JSON document.
  */
 export function canonicalJson(jsonbText: string): string {
-  return new Canonicalizer(jsonbText).run()
+  return canonicalPlainJson(jsonbText) ?? new Canonicalizer(jsonbText).run()
 }
 
 class Canonicalizer {

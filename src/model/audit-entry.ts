@@ -31,7 +31,8 @@ export interface TransactionClient {
 export interface AppendAuditOptions {
   /**
    * Appends in this transaction of the caller: what it rolls back was not appended. Other appends to the host wait until it ends.
-   * It should be READ COMMITTED. By default the store appends in a transaction of its own, which concurrent calls share.
+   * It should be READ COMMITTED. Appends on one client are made one after another, in the order of the calls.
+   * By default the store appends in a transaction of its own, which concurrent calls share.
    */
   readonly client?: TransactionClient | undefined
   /**
@@ -50,7 +51,7 @@ export interface NewAuditEntry {
   readonly eventHash: string
   readonly prevHash: string
   readonly payload: RawJson | JsonValue
-  /** Defaults to the time of the database server. */
+  /** 31 days ahead of the database server's time at the most, or that of the entry before. Defaults to the time of the database server. */
   readonly createdAt?: TimestampInput
 }
 

@@ -80,6 +80,26 @@ describe("appendAuditEntries in the caller's transaction", () => {
     expect(problemsOf(await readChain(database, hostId))).toEqual([])
   })
 
+  it('is made after those that were asked for before on the same client, also when one of them fails', async () => {
+    const hostId = await newHost(store)
+    await client.query('BEGIN')
+    const appends = [1, 2, 3, 4].map(n => store.appendAuditEntries(hostId, [n], { client }))
+    const entries = (await Promise.all(appends)).flat()
+    expect(entries.map(({ sequenceNum, payload }) => [sequenceNum, payload.text])).toEqual([
+      [1, '1'],
+      [2, '2'],
+      [3, '3'],
+      [4, '4'],
+    ])
+    const entryIds = entries.slice(0, 1).map(({ entryId }) => entryId)
+    const failing = rejection(store.appendAuditEntries(hostId, ['other'], { client, entryIds }))
+    const [last] = await store.appendAuditEntries(hostId, [5], { client })
+    expect(await failing).toMatchObject({ code: 'ALREADY_EXISTS' })
+    await client.query('COMMIT')
+    expect(last?.sequenceNum).toBe(5)
+    expect(problemsOf(await readChain(database, hostId))).toEqual([])
+  })
+
   it('can be repeated with entryIds', async () => {
     const hostId = await newHost(store)
     const options = { client, entryIds: [randomUUID()] }

@@ -1,7 +1,10 @@
 /**
- * Runs the tests on several major versions of PostgreSQL: all that are supported, or those given.
+ * Runs the tests on several major versions of PostgreSQL: all that are supported, or those given; all tests, or those of the
+ * folders given.
  * `npm run test:matrix -- 15 16`
+ * `npm run test:matrix -- 16 test/store test/migrate`
  */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { POSTGRES_MAJORS, type PostgresMajor } from '../src/embedded/options.ts'
 import { installHint } from '../src/embedded/platform-package.ts'
@@ -12,7 +15,7 @@ import { installedScript, runOrThrow, runVisibly } from './support/run-program.t
 /** Its own node_modules: these versions are no part of the default installation. */
 const MATRIX_DIR = join(PROJECT_DIR, 'test', 'matrix')
 
-const majors = parseMajors(process.argv.slice(2))
+const { majors, folders } = parseArguments(process.argv.slice(2))
 const packageDirs = await installPostgres(majors)
 const results = []
 for (const [major, packageDir] of packageDirs) {
@@ -20,7 +23,7 @@ for (const [major, packageDir] of packageDirs) {
   const version = (await runOrThrow(join(binDir, 'postgres'), ['--version'])).trim()
   console.log(`\n== PostgreSQL ${major}: ${version}`)
   const startedAt = performance.now()
-  const status = runVisibly(process.execPath, [installedScript('vitest', 'vitest.mjs'), 'run'], {
+  const status = runVisibly(process.execPath, [installedScript('vitest', 'vitest.mjs'), 'run', ...folders], {
     env: {
       TRIPWIRE_TEST_POSTGRES_BIN: binDir,
       TRIPWIRE_TEST_DATABASE_URL: undefined,
@@ -38,13 +41,22 @@ for (const { version, status, seconds } of results) {
 }
 process.exitCode = results.every(({ status }) => status === 0) ? 0 : 1
 
-function parseMajors(args: readonly string[]): readonly PostgresMajor[] {
-  const unknown = args.filter(arg => !POSTGRES_MAJORS.some(major => String(major) === arg))
+function parseArguments(args: readonly string[]): {
+  readonly majors: readonly PostgresMajor[]
+  readonly folders: readonly string[]
+} {
+  const given = POSTGRES_MAJORS.filter(major => args.includes(String(major)))
+  const folders = args.filter(arg => !given.some(major => String(major) === arg))
+  const unknown = folders.filter(
+    folder => !folder.startsWith('test/') || !existsSync(join(PROJECT_DIR, folder)),
+  )
   if (unknown.length > 0) {
-    console.error(`test matrix: expected some of ${POSTGRES_MAJORS.join(', ')}, got ${unknown.join(', ')}`)
+    console.error(
+      `test matrix: expected some of ${POSTGRES_MAJORS.join(', ')} and folders of test/, got ${unknown.join(', ')}`,
+    )
     process.exit(2)
   }
-  return POSTGRES_MAJORS.filter(major => args.length === 0 || args.includes(String(major)))
+  return { majors: given.length === 0 ? POSTGRES_MAJORS : given, folders }
 }
 
 /** All at once, because npm removes what a call does not name. */

@@ -52,8 +52,12 @@ export const SAME_PROCESS: Beside = {
   takesOut: true,
   run: async work => {
     const { folder } = work
-    const report = await work.store.applyRetention({ keepMonths: KEEP_MONTHS, archiveDir: folder })
-    requireAll(work, report.retired)
+    const { retired, failures } = await work.store.applyRetention({
+      keepMonths: KEEP_MONTHS,
+      archiveDir: folder,
+    })
+    if (failures[0]) throw failures[0].error
+    requireAll(work, retired)
   },
 }
 

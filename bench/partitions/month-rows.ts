@@ -62,49 +62,68 @@ export class MonthRows {
 
   /** The table as every measurement finds it: so many old months, the present one filled as well, nothing left to write out. */
   async prepare(months: number): Promise<readonly Month[]> {
-    const { client } = this.#database
-    await client.query('TRUNCATE alerts')
-    const old = listOldMonths(months)
-    for (const { partition, from, to } of old) {
-      await client.query('SELECT ensure_alert_partition($1)', [from])
-      await client.query(fillFromRows(partition), [from, to])
-    }
-    await this.#fillPresent()
-    await this.settle()
-    return old
+    return this.#prepare(months, async ({ from }) => {
+      await this.#database.client.query('SELECT ensure_alert_partition($1)', [from])
+    })
   }
 
   /** The same months, made as an operator makes them who has only PostgreSQL's manual. */
   async prepareByHand(months: number): Promise<readonly Month[]> {
-    const { client } = this.#database
-    await client.query('TRUNCATE alerts')
-    const old = listOldMonths(months)
-    for (const { partition, from, to } of old) {
-      await client.query(`DROP TABLE IF EXISTS ${partition}`)
-      await client.query(
+    return this.#prepare(months, async ({ partition, from, to }) => {
+      await this.#database.client.query(
         `CREATE TABLE ${partition} PARTITION OF alerts FOR VALUES FROM ('${from}') TO ('${to}')`,
       )
-      await client.query(fillFromRows(partition), [from, to])
+    })
+  }
+
+  async #prepare(months: number, make: (month: Month) => Promise<void>): Promise<readonly Month[]> {
+    await this.#dropOtherMonths()
+    await this.#database.client.query('TRUNCATE alerts')
+    const old = listOldMonths(months)
+    for (const month of old) {
+      await make(month)
+      await this.#fill(month.partition, month.from, month.to)
     }
     await this.#fillPresent()
-    await this.settle()
+    await this.#settle()
     return old
+  }
+
+  /** What came with the schema, or from an earlier measurement. */
+  async #dropOtherMonths(): Promise<void> {
+    const { client } = this.#database
+    const { rows } = await client.query<{ name: string }>(`
+      SELECT inhrelid::regclass::text AS name
+      FROM pg_inherits
+      WHERE inhparent = 'alerts'::regclass
+        AND inhrelid <> find_alert_partition(now())`)
+    for (const { name } of rows) await client.query(`DROP TABLE ${name}`)
+    await client.query('DELETE FROM restored_alert_partitions')
   }
 
   /** Up to this moment, so that the rows are the newest until others come. */
   async #fillPresent(): Promise<void> {
     const { client } = this.#database
-    const { rows } = await client.query<{ from: string; to: string }>(`
+    const { rows } = await client.query<{ partition: string; from: string; to: string }>(`
       SELECT
+        find_alert_partition(now())::text AS partition,
         (date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC')::text AS from,
         now()::text AS to`)
     const present = rows[0]
     if (!present) throw new Error('the server did not say what time it is')
-    await client.query(fillFromRows('alerts'), [present.from, present.to])
+    await this.#fill(present.partition, present.from, present.to)
+  }
+
+  /** Without the triggers, which look whether each of these alerts is a resend: that would take most of the time. */
+  async #fill(partition: string, from: string, to: string): Promise<void> {
+    const { client } = this.#database
+    await client.query(`ALTER TABLE ${partition} DISABLE TRIGGER USER`)
+    await client.query(fillFromRows(partition), [from, to])
+    await client.query(`ALTER TABLE ${partition} ENABLE TRIGGER USER`)
   }
 
   /** What autovacuum and the checkpointer would do in the middle of a measurement. */
-  async settle(): Promise<void> {
+  async #settle(): Promise<void> {
     await this.#database.client.query('VACUUM (ANALYZE) alerts')
     await this.#database.checkpoint()
   }

@@ -133,7 +133,6 @@ async function measureWork(
   work: Work,
 ): Promise<{ readonly windows: readonly Window[]; readonly samples: readonly Sample[] }> {
   const { connectionString, hostIds } = database
-  await dropOtherMonths(database)
   await work.prepare(monthRows, months)
   await using store = await Store.open({ connectionString, maintenanceIntervalMs: 0, monthsAhead: 0 })
   const inserts = paceInserts(store, hostIds, {
@@ -145,16 +144,6 @@ async function measureWork(
     windows = await work.run(store, months)
   })
   return { windows, samples: load.samples.get(INSERTS) ?? [] }
-}
-
-/** What an earlier round made. */
-async function dropOtherMonths({ client }: BenchDatabase): Promise<void> {
-  const { rows } = await client.query<{ name: string }>(`
-    SELECT inhrelid::regclass::text AS name
-    FROM pg_inherits
-    WHERE inhparent = 'alerts'::regclass
-      AND inhrelid <> find_alert_partition(now())`)
-  for (const { name } of rows) await client.query(`DROP TABLE ${name}`)
 }
 
 function summarise(latencies: readonly number[]): Latencies {

@@ -108,7 +108,8 @@ async function measureRound(
   const startedAt = Date.now()
   let manifest = ''
   const retention = await measure(rows, async () => {
-    const { retired } = await store.applyRetention({ keepMonths: KEEP_MONTHS, archiveDir: folder })
+    const { retired, failures } = await store.applyRetention({ keepMonths: KEEP_MONTHS, archiveDir: folder })
+    if (failures[0]) throw failures[0].error
     const [only] = retired
     if (only?.rows !== rows || only.manifest === null) throw new Error('the month was not taken out')
     manifest = only.manifest
@@ -126,8 +127,6 @@ async function measureRound(
       await store.restorePartition(manifest)
     }),
   )
-  await client.query(`DROP TABLE ${partition}`)
-  await client.query('DELETE FROM restored_alert_partitions')
   return { round, archive: await readArchiveSize(manifest) }
 }
 

@@ -121,12 +121,12 @@ describe('a spool that somebody has open', { timeout: 30_000 }, () => {
     const folder = spoolFolder()
     const owner = await startOwner(folder, 20)
     if (owner.stdout === null) throw new Error('the process has no output')
-    for (let round = 0; round < 50; round++) {
+    for (let round = 0; round < 12; round++) {
       const inspected = inspectSpool(folder)
       expect(inspected?.isInUse).toBe(true)
       if (inspected?.waiting) expect(inspected.waiting).toMatchObject({ isDamaged: false })
       else expect(inspected?.reason).toBe('its files are being written')
-      if (round % 10 === 0) await once(owner.stdout, 'data')
+      if (round % 4 === 0) await once(owner.stdout, 'data')
     }
     expect(owner.exitCode).toBeNull()
     await kill(owner)

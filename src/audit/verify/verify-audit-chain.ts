@@ -71,6 +71,8 @@ async function verifySnapshot(transaction: QueryRunner, verification: Verificati
   verification.walk = walk
   const source = hostId === undefined ? ALL_CHAINS : chainOf(hostId)
   const prepare = (lines: readonly string[]) => readPruningsBeside(prunings, lines)
+  // The first rows may be long in coming: all of them are put in order first.
+  onProgress({ entries: 0, hosts: 0 })
   let shownAt = performance.now()
   for await (const lines of readAuditLines(transaction, source, { signal, prepare })) {
     walk.add(lines)

@@ -59,7 +59,10 @@ describe.each([
   })
 
   it('an audit entry keeps the microseconds of createdAt', async () => {
-    for (const [index, [createdAt, expected]] of MOMENTS.entries()) {
+    // The audit log takes no entry from the future.
+    const past = MOMENTS.filter(([, expected]) => Date.parse(expected) < Date.now())
+    expect(past.length).toBeGreaterThan(3)
+    for (const [index, [createdAt, expected]] of past.entries()) {
       const inserted = await store.insertAuditEntry({
         hostId,
         sequenceNum: index + 1,

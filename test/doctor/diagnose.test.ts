@@ -195,6 +195,7 @@ describe('a diagnosis changes nothing and waits for nobody', () => {
     await database.sql(`
       INSERT INTO alert_dead_letters (alert_json, reason, message)
       SELECT convert_to(n::text, 'UTF8'), 'INVALID_INPUT', 'm' FROM generate_series(1, 30000) AS n`)
+    await database.sql('VACUUM ANALYZE alerts, alert_dead_letters')
     await database.sql('SELECT pg_stat_reset()')
     await examine(database, { keepMonths: 0 })
     const read = async () =>

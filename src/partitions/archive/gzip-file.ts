@@ -5,8 +5,11 @@ import { gzip } from 'node:zlib'
 import { onDisk } from './archive-errors.ts'
 import { OWNER_ONLY } from './archive-folder.ts'
 
-/** How much is compressed at once. Off the main thread, which has nothing to do but hand it over. */
-const MEMBER_BYTES = 1_048_576
+/**
+ * How much is compressed at once, off the main thread. It keeps a core from those who insert for 4 ms; 1 MiB would be 16 ms, and
+ * 2 % smaller.
+ */
+const MEMBER_BYTES = 262_144
 const CHUNK_BYTES = 131_072
 
 const compress = promisify(gzip)

@@ -28,7 +28,7 @@ export interface ArchiveRequest {
   readonly archiveDir: string
   /** The version of the schema that the table has. */
   readonly schemaVersion: number
-  /** Looked at every few hundred alerts. */
+  /** Looked at after each page of alerts. */
   readonly signal?: AbortSignal | undefined
 }
 

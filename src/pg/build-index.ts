@@ -1,10 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { DatabaseError, TripwireStorageError } from '../errors.ts'
 import type { QueryRunner } from './database.ts'
 import { quoteIdentifier } from './identifier.ts'
 import { SQLSTATE } from './sqlstate.ts'
 
-const POLL_MS = 200
 /** Each try but the last met another session that built on the same table at the same moment. */
 const MOST_TRIES = 10
 
@@ -80,6 +78,10 @@ const READ_INDEX = `
  * finishes: what a killed build left behind (an invalid index of the same name) is dropped and built anew. Any number
  * may call it at once.
  *
+ * It does not wait for a build that another session is at. That one may be waiting, in its turn, for a transaction of the
+ * caller: for one that had a snapshot for an instant, until its end. The server sees only a half of such a deadlock. So the
+ * caller has to end its transaction before it tries again.
+ *
  * There is no lock_timeout. The statement takes SHARE UPDATE EXCLUSIVE only, which no reader or writer waits for, also not
  * behind its request; and it has to wait by nature: for the writers of the moment, and twice for transactions with an
  * older snapshot. A timeout would cut these waits as well, and leave an invalid index each time. It would also have to
@@ -87,7 +89,8 @@ const READ_INDEX = `
  *
  * While a unique index is being built, and from then on, writers are refused duplicates already.
  * @param db not a transaction.
- * @throws TripwireStorageError ALREADY_EXISTS when something else has the name, QUERY_FAILED, CONNECTION_FAILED.
+ * @throws TripwireStorageError ALREADY_EXISTS when something else has the name, QUERY_FAILED with SQLSTATE 55P03 while another
+ *   session builds on the table, QUERY_FAILED, CONNECTION_FAILED.
  */
 export async function buildIndexConcurrently(
   db: QueryRunner,
@@ -96,12 +99,7 @@ export async function buildIndexConcurrently(
   for (let tries = 1; ; tries++) {
     const found = await readIndex(db, index)
     if (found.isPresent && !found.isLeftover) return presentOrRefused(index, found)
-    if (found.isBuilding) {
-      // Polled, and not waited for in a statement: its snapshot would hold up the other build.
-      await sleep(POLL_MS)
-      tries -= 1
-      continue
-    }
+    if (found.isBuilding) throw buildingElsewhere(index)
     try {
       if (found.isLeftover) await dropIndex(db, index, found)
       await db.runScript(createIndexSql({ ...index, schema: found.schema }))
@@ -137,6 +135,13 @@ function presentOrRefused(index: IndexDefinition, found: IndexRow): BuildIndexOu
     `${index.name} exists, but is not the ${index.isUnique ? 'unique ' : ''}index on ${index.table} (${index.columns})`,
     { hint: `look at it with: \\d ${index.name}, then drop or rename it` },
   )
+}
+
+function buildingElsewhere({ table }: IndexDefinition): DatabaseError {
+  return new DatabaseError('QUERY_FAILED', `another session is building an index on ${table}`, {
+    sqlState: SQLSTATE.lockNotAvailable,
+    hint: 'let it finish (pg_stat_progress_create_index shows how far it is), and run this again',
+  })
 }
 
 /** The statement, for those who want to run it themselves. */

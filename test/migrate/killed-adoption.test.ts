@@ -93,7 +93,7 @@ describe('F44: an adoption that is killed', () => {
       .poll(
         () =>
           database.sql(
-            `SELECT FROM pg_stat_activity WHERE application_name = 'tripwire-storage migrate' AND state = 'idle in transaction'`,
+            `SELECT FROM pg_stat_activity WHERE application_name = 'tripwire-storage migrate' AND query LIKE '%"isBuilding"%'`,
           ),
         { timeout: 20_000 },
       )

@@ -136,21 +136,32 @@ describe('buildIndexConcurrently', () => {
     expect(await indexes()).toEqual([DEFINITION])
   })
 
-  it('waits for another session that builds the same, instead of dropping its work', async () => {
-    const writer = await openWriter()
-    const first = buildIndexConcurrently(db, INDEX)
-    await waitForHeldUpBuild(database)
-    const second = buildIndexConcurrently(db, INDEX)
-    const third = buildIndexConcurrently(db, { ...INDEX, name: 'another' })
-    await writer.query('COMMIT')
-    await writer.end()
-    expect(await Promise.all([first, second, third])).toEqual(['built', 'present', 'built'])
-    expect(await indexes()).toHaveLength(2)
+  it('is refused while another session builds on the table, also when that one waits for the caller', async () => {
+    const { first } = await db.transaction(async transaction => {
+      await transaction.runScript('INSERT INTO "Odd ""table""" VALUES (1000, 1000)')
+      const building = buildIndexConcurrently(db, INDEX)
+      await waitForHeldUpBuild(database)
+      for (const name of [INDEX.name, 'another']) {
+        expect(await rejection(buildIndexConcurrently(db, { ...INDEX, name }))).toMatchObject({
+          code: 'QUERY_FAILED',
+          sqlState: '55P03',
+        })
+      }
+      return { first: building }
+    })
+    expect(await first).toBe('built')
+    expect(await buildIndexConcurrently(db, INDEX)).toBe('present')
+    expect(await indexes()).toEqual([DEFINITION])
   })
 
   it('may be called by many at once', async () => {
-    const outcomes = await Promise.all(Array.from({ length: 4 }, () => buildIndexConcurrently(db, INDEX)))
-    expect(outcomes).toContain('built')
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 4 }, () => buildIndexConcurrently(db, INDEX)),
+    )
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ sqlState: '55P03' })
+    }
+    expect(outcomes).toContainEqual({ status: 'fulfilled', value: 'built' })
     expect(await indexes()).toEqual([DEFINITION])
   })
 

@@ -40,7 +40,7 @@ async function connectionsLeft(adminUrl: string, name: string): Promise<readonly
   for (;;) {
     const left = await runAdminSql(
       adminUrl,
-      `SELECT application_name, state, query FROM pg_stat_activity WHERE datname = '${name}' AND backend_type = 'client backend'`,
+      `SELECT pid, application_name, state, wait_event, pg_blocking_pids(pid) AS blockers, query FROM pg_stat_activity WHERE datname = '${name}' AND backend_type = 'client backend'`,
     )
     if (left.length === 0 || Date.now() > deadline) return left
     await new Promise(resolve => setTimeout(resolve, 20))

@@ -49,8 +49,9 @@ class CopyOut implements Submittable {
   handleCommandComplete(): void {}
 
   handleReadyForQuery(): void {
-    // Whoever ends the target now hears of no drain any more, so the last piece holds up nothing.
     this.#target.write(Buffer.concat(this.#held))
+    // Whoever ends the target now hears of no drain any more, and the connection would stay paused.
+    this.#connection?.stream.resume()
     this.#settle.resolve()
   }
 

@@ -52,20 +52,71 @@ export interface AlertReceipt {
   readonly error?: TripwireStorageError
 }
 
-/** Which alerts to read, newest first. */
-export interface AlertQuery {
-  /** The first moment of `receivedAt` that is included. */
-  readonly from: TimestampInput
-  /** The first moment of `receivedAt` that is not included any more. */
-  readonly to: TimestampInput
-  readonly hostId?: string | undefined
-  readonly severity?: SeverityLevel | undefined
+/** Which alerts are meant. Of each member that is given, an alert has to have one of the values. */
+export interface AlertFilterInput {
+  /** A host, or a list of 1 to 1,000. */
+  readonly hostId?: string | readonly string[] | null | undefined
+  /** A severity, or a list of them. */
+  readonly severity?: SeverityLevel | readonly SeverityLevel[] | null | undefined
+  /** A type, or a list of them. */
+  readonly tripwireType?: TripwireType | readonly TripwireType[] | null | undefined
+  /** The whole name of a rule, or a list of 1 to 1,000. */
+  readonly ruleName?: string | readonly string[] | null | undefined
+  /**
+   * What `eventDetail` has to contain, as `@>` of PostgreSQL's `jsonb` has it: `{ path: '/etc/passwd' }` finds every object with
+   * this member. A `RawJson`, or a plain JSON value; JSON null is `RawJson.from(null)`. No index helps it by default.
+   */
+  readonly detail?: RawJson | JsonValue | undefined
+}
+
+/** Which alerts, and of which time. */
+export interface AlertSpanInput extends AlertFilterInput {
+  /** The first moment of `receivedAt` that is included. By default there is no first. */
+  readonly from?: TimestampInput | null | undefined
+  /** The first moment of `receivedAt` that is not included any more. By default there is no last. */
+  readonly to?: TimestampInput | null | undefined
+  /** The first moment of `timestamp`, the sensor's clock, that is included. No index helps it. */
+  readonly timestampFrom?: TimestampInput | null | undefined
+  /** The first moment of `timestamp` that is not included any more. */
+  readonly timestampTo?: TimestampInput | null | undefined
+  /**
+   * `newest`: by falling `receivedAt`, `alertId`, `hostId`. `oldest`: by rising ones. Defaults to newest.
+   */
+  readonly order?: AlertOrder | null | undefined
+  /** Where an earlier page or stream of the same query ended: its `nextCursor`, or its `cursor`. */
+  readonly cursor?: string | null | undefined
+  /** Cancels what runs on the server; the call then throws the reason of the signal. */
+  readonly signal?: AbortSignal | undefined
+  /** How long a statement may take, 1 to 86,400,000 ms. By default as long as it takes. */
+  readonly timeoutMs?: number | undefined
+}
+
+export const ALERT_ORDERS = ['newest', 'oldest'] as const
+export type AlertOrder = (typeof ALERT_ORDERS)[number]
+
+/** Which page of alerts to read. */
+export interface AlertQuery extends AlertSpanInput {
   /** 1 to 10,000. Defaults to 100. */
-  readonly limit?: number | undefined
-  /** How many of the newest alerts to pass over. Defaults to 0. */
-  readonly offset?: number | undefined
+  readonly limit?: number | null | undefined
+  /** How many alerts to pass over; each is read all the same, so prefer `cursor`. Not together with it. Defaults to 0. */
+  readonly offset?: number | null | undefined
+}
+
+/** Which alerts to read one after another. */
+export interface AlertStreamQuery extends AlertSpanInput {
+  /** How many alerts are read at a time, 1 to 10,000. Two such pages are in memory at the most. Defaults to 1,000. */
+  readonly pageSize?: number | null | undefined
 }
 
 export interface AlertPage {
   readonly alerts: readonly Alert[]
+}
+
+/** Where to look for an alert. */
+export interface AlertLookup {
+  /** The same id may stand under several hosts; without this, the alert that was received last is meant. */
+  readonly hostId?: string | null | undefined
+  readonly signal?: AbortSignal | undefined
+  /** How long the statement may take, 1 to 86,400,000 ms. By default as long as it takes. */
+  readonly timeoutMs?: number | undefined
 }

@@ -21,6 +21,7 @@ export const ERROR_CODES = {
   SPOOL_IN_USE: 'Another process or store has the spool folder.',
   SPOOL_FULL: 'The spool has reached its size limit, or the disk is full, so the alerts were not taken.',
   SPOOL_FAILED: 'The spool folder cannot be used. `cause` says why.',
+  TIMEOUT: 'A call took longer than its `timeoutMs`, and the server was asked to stop it. Nothing was changed.',
   STORE_CLOSED: 'The store was closed and takes no more calls.',
   CONNECTION_FAILED:
     'The database cannot be reached, or the connection broke. The outcome of a write is unknown.',

@@ -88,6 +88,7 @@ export {
   type AuditVerificationProgress,
   type VerifyAuditOptions,
 } from './model/audit-verification.ts'
+export type { CallOptions } from './model/call-options.ts'
 export type { DeadLetter, DeadLetterFilter, RedriveReport } from './model/dead-letter.ts'
 export { HOST_STATUSES, type Host, type HostInput, type HostStatus } from './model/host.ts'
 export type {

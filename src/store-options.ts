@@ -18,6 +18,8 @@ export { DEFAULT_MONTHS_AHEAD }
 export const DEFAULT_MAINTENANCE_INTERVAL_MS = 3_600_000
 export const DEFAULT_MAX_CONNECTIONS = 10
 export const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
+export const DEFAULT_QUERY_TIMEOUT_MS = 60_000
+export const DEFAULT_PREPARED_STATEMENTS = true
 export const DEFAULT_CLOSE_TIMEOUT_MS = 10_000
 export const DEFAULT_APPLICATION_NAME = 'tripwire-storage'
 
@@ -32,6 +34,7 @@ type WaitName =
   | 'writeTimeoutMs'
   | 'retryForMs'
   | 'connectTimeoutMs'
+  | 'queryTimeoutMs'
   | 'closeTimeoutMs'
 
 export interface StoreOptions {
@@ -78,6 +81,13 @@ export interface StoreOptions {
   readonly maxConnections?: number | undefined
   /** How long to wait for a connection, 1 to 86,400,000 ms. Defaults to 10,000. */
   readonly connectTimeoutMs?: number | undefined
+  /** How long a call that reads may take, unless it brings its own `timeoutMs`, 1 to 86,400,000 ms. Defaults to 60,000. */
+  readonly queryTimeoutMs?: number | undefined
+  /**
+   * Whether short statements that come again and again are prepared on the server. They never are where a pooler stands between,
+   * which is found out for each connection. Defaults to true.
+   */
+  readonly preparedStatements?: boolean | undefined
   /** How long `close` may take in all, 1 to 86,400,000 ms. Defaults to 10,000. */
   readonly closeTimeoutMs?: number | undefined
   /** The name that pg_stat_activity shows. Defaults to tripwire-storage. */
@@ -102,6 +112,8 @@ export interface ParsedStoreOptions {
   readonly retention: RetentionPolicy | undefined
   readonly maxConnections: number
   readonly connectTimeoutMs: number
+  readonly queryTimeoutMs: number
+  readonly preparedStatements: boolean
   readonly closeTimeoutMs: number
   readonly applicationName: string
 }
@@ -124,6 +136,8 @@ const NAMES = [
   'retention',
   'maxConnections',
   'connectTimeoutMs',
+  'queryTimeoutMs',
+  'preparedStatements',
   'closeTimeoutMs',
   'applicationName',
 ] as const satisfies readonly (keyof StoreOptions)[]
@@ -172,6 +186,11 @@ export function parseStoreOptions(options: unknown): ParsedStoreOptions {
     retention: given.retention === undefined ? undefined : parseRetention('retention', given.retention),
     maxConnections: parseInteger('maxConnections', given.maxConnections ?? DEFAULT_MAX_CONNECTIONS, 1, 1000),
     connectTimeoutMs: wait('connectTimeoutMs', DEFAULT_CONNECT_TIMEOUT_MS),
+    queryTimeoutMs: wait('queryTimeoutMs', DEFAULT_QUERY_TIMEOUT_MS),
+    preparedStatements: parseBoolean(
+      'preparedStatements',
+      given.preparedStatements ?? DEFAULT_PREPARED_STATEMENTS,
+    ),
     closeTimeoutMs: wait('closeTimeoutMs', DEFAULT_CLOSE_TIMEOUT_MS),
     applicationName: parseText('applicationName', given.applicationName ?? DEFAULT_APPLICATION_NAME, 63),
   }

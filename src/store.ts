@@ -24,6 +24,7 @@ import type {
   AuditPruning,
 } from './model/audit-evidence.ts'
 import type { AuditVerification, VerifyAuditOptions } from './model/audit-verification.ts'
+import { CALL_OPTIONS, type CallOptions, parseCallOptions } from './model/call-options.ts'
 import type { DeadLetter, DeadLetterFilter, RedriveReport } from './model/dead-letter.ts'
 import type { Host, HostInput } from './model/host.ts'
 import { parseBoolean, parseObject } from './model/input.ts'
@@ -47,7 +48,7 @@ import { mendOnce } from './partitions/mend-partitions.ts'
 import { type RestoredPartition, restorePartition } from './partitions/restore-partition.ts'
 import { planDueMonths } from './partitions/retention/apply-retention.ts'
 import { parseRetention } from './partitions/retention/retention-policy.ts'
-import { Database } from './pg/database.ts'
+import { Database, type QueryRunner } from './pg/database.ts'
 import { getRule, listRules } from './rules/read-rules.ts'
 import { createRule, deleteRule, updateRule } from './rules/write-rules.ts'
 import { Spool } from './spool/spool.ts'
@@ -71,7 +72,8 @@ const FLUSH_SHARE = 0.8
  * ```
  *
  * Every method throws `TripwireStorageError`s: INVALID_INPUT and UNKNOWN_OPTION before anything reaches the database,
- * CONNECTION_FAILED and QUERY_FAILED from it, STORE_CLOSED after `close`.
+ * CONNECTION_FAILED and QUERY_FAILED from it, STORE_CLOSED after `close`. What reads takes `CallOptions`: a signal, whose reason
+ * it throws, and `timeoutMs`, after which it throws TIMEOUT.
  */
 export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable {
   readonly #db: Database
@@ -186,9 +188,11 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
   }
 
   /** The alerts that the database refused, oldest first, with the reasons. */
-  async listDeadLetters(filter: DeadLetterFilter = {}): Promise<readonly DeadLetter[]> {
-    this.#refuseWhenClosed()
-    return listDeadLetters(this.#db, filter)
+  async listDeadLetters(
+    filter: DeadLetterFilter = {},
+    options: CallOptions = {},
+  ): Promise<readonly DeadLetter[]> {
+    return listDeadLetters(this.#reader(options), filter)
   }
 
   /** Hands dead letters in again, for example after their host was registered. What is stored now is no dead letter any more. */
@@ -204,9 +208,8 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
   }
 
   /** A page of alerts, newest first. Only the months between `from` and `to` are read. */
-  async queryAlerts(query: AlertQuery): Promise<AlertPage> {
-    this.#refuseWhenClosed()
-    return queryAlerts(this.#db, query)
+  async queryAlerts(query: AlertQuery, options: CallOptions = {}): Promise<AlertPage> {
+    return queryAlerts(this.#reader(options), query)
   }
 
   /** Registers a host, or updates the host with this name, whose id stays. Returns the id in effect. */
@@ -216,15 +219,13 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
   }
 
   /** The host, or `null` when there is none with this id. */
-  async getHost(hostId: string): Promise<Host | null> {
-    this.#refuseWhenClosed()
-    return getHost(this.#db, hostId)
+  async getHost(hostId: string, options: CallOptions = {}): Promise<Host | null> {
+    return getHost(this.#reader(options), hostId)
   }
 
   /** All hosts, ordered by hostname. */
-  async listHosts(): Promise<readonly Host[]> {
-    this.#refuseWhenClosed()
-    return listHosts(this.#db)
+  async listHosts(options: CallOptions = {}): Promise<readonly Host[]> {
+    return listHosts(this.#reader(options))
   }
 
   /** Stores a rule and returns it. A rule without a host is global. With an `actor`, the audit log tells. */
@@ -234,15 +235,13 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
   }
 
   /** The rule, or `null` when there is none with this id. */
-  async getRule(ruleId: string): Promise<TripwireRule | null> {
-    this.#refuseWhenClosed()
-    return getRule(this.#db, ruleId)
+  async getRule(ruleId: string, options: CallOptions = {}): Promise<TripwireRule | null> {
+    return getRule(this.#reader(options), ruleId)
   }
 
   /** The rules of a host and the global ones; without a host, all rules. Oldest first. */
-  async listRules(hostId?: string): Promise<readonly TripwireRule[]> {
-    this.#refuseWhenClosed()
-    return listRules(this.#db, hostId)
+  async listRules(hostId?: string, options: CallOptions = {}): Promise<readonly TripwireRule[]> {
+    return listRules(this.#reader(options), hostId)
   }
 
   /**
@@ -291,9 +290,8 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
   }
 
   /** The audit entries of a host within a span of time, in the order of the chain. */
-  async queryAuditEntries(query: AuditQuery): Promise<readonly AuditEntry[]> {
-    this.#refuseWhenClosed()
-    return queryAuditEntries(this.#db, query)
+  async queryAuditEntries(query: AuditQuery, options: CallOptions = {}): Promise<readonly AuditEntry[]> {
+    return queryAuditEntries(this.#reader(options), query)
   }
 
   /**
@@ -354,9 +352,8 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
   }
 
   /** Every partition of alerts, and the months that are on their way out. Oldest first. */
-  async listPartitions(): Promise<readonly AlertPartition[]> {
-    this.#refuseWhenClosed()
-    return listPartitions(this.#db)
+  async listPartitions(options: CallOptions = {}): Promise<readonly AlertPartition[]> {
+    return listPartitions(this.#reader(options))
   }
 
   /**
@@ -479,6 +476,13 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
       this.#auditDb.destroy()
       this.#audit.abandon(error)
     }
+  }
+
+  /** For what reads: within the limits of a call. */
+  #reader(options: CallOptions): QueryRunner {
+    this.#refuseWhenClosed()
+    const given = parseCallOptions('options', parseObject('options', options, CALL_OPTIONS))
+    return this.#db.withLimits({ ...given, timeoutMs: given.timeoutMs ?? this.#options.queryTimeoutMs })
   }
 
   #refuseWhenClosed(): void {

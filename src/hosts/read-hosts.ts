@@ -14,7 +14,7 @@ const LIST_HOSTS = `
   ORDER BY hostname`
 
 export async function getHost(db: QueryRunner, hostId: string): Promise<Host | null> {
-  const { rows } = await db.query<HostRow>(GET_HOST, [parseUuid('hostId', hostId)])
+  const { rows } = await db.query<HostRow>(GET_HOST, [parseUuid('hostId', hostId)], { isRepeated: true })
   return rows[0] ? hostFromRow(rows[0]) : null
 }
 

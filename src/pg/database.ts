@@ -1,26 +1,34 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { TripwireStorageError } from '../errors.ts'
-import { sendCancelRequest } from './cancel-request.ts'
+import { type CallLimits, withinLimits } from './call-limits.ts'
+import { Cancelling } from './cancelling.ts'
 import { parseConnectionString } from './connection-string.ts'
 import { CopyIn } from './copy-in.ts'
 import { fromDriver } from './driver-error.ts'
+import { PreparedStatements } from './prepared-statements.ts'
 import { rowTypes } from './row-values.ts'
+import { commit, type QueryResult, runQuery, runScript, type SqlValue } from './run-statement.ts'
+
+export type { QueryResult, SqlValue }
 
 /** How long a server may take to end a connection that was said goodbye to. */
 const GOODBYE_MS = 300
 
-/** What a statement takes as a parameter. Arrays become PostgreSQL arrays, so their length adds no parameters. */
-export type SqlValue = string | number | boolean | null | readonly (string | null)[]
-
-export interface QueryResult<Row> {
-  readonly rows: readonly Row[]
-  readonly rowCount: number
+export interface QueryOptions {
+  /**
+   * Whether the same text comes again and again, and one of a closed number of texts: it is prepared then, where no pooler
+   * stands between. Outside transactions alone. Any plan must do for it, a generic one too. Defaults to false.
+   */
+  readonly isRepeated?: boolean
 }
 
 /** Runs one statement: on any connection of the pool, or on that of a transaction. */
 export interface QueryRunner {
-  query<Row extends object>(sql: string, values?: readonly SqlValue[]): Promise<QueryResult<Row>>
+  query<Row extends object>(
+    sql: string,
+    values?: readonly SqlValue[],
+    options?: QueryOptions,
+  ): Promise<QueryResult<Row>>
   /** Runs text that may hold several statements, by the simple protocol, and drops what they return. */
   runScript(sql: string): Promise<void>
 }
@@ -44,22 +52,26 @@ export interface DatabaseOptions {
    * server may be frozen, or the network gone. Without it there is no limit.
    */
   readonly statementTimeoutMs?: number
+  /** Whether statements that are repeated are prepared, where no pooler stands between. Defaults to true. */
+  readonly preparedStatements?: boolean
 }
 
 /**
  * A pool of connections to one database.
  *
- * No session state is left on a connection: no SET, no advisory session lock, no named statement. So a pooler in
- * transaction mode may stand between.
+ * No session state is left on a connection: no SET, no advisory session lock, and a named statement only where no pooler stands
+ * between. So one in transaction mode may.
  */
 export class Database implements QueryRunner, TransactionRunner {
   readonly #pool: pg.Pool
   readonly #clients = new Set<pg.Client>()
   readonly #running = new Set<Promise<unknown>>()
+  readonly #prepared: PreparedStatements | undefined
 
   /** Takes no connection yet. `onIdleError` hears of connections that died while nobody used them. */
   constructor(options: DatabaseOptions, onIdleError: (error: unknown) => void = () => undefined) {
     parseConnectionString('connectionString', options.connectionString)
+    this.#prepared = options.preparedStatements === false ? undefined : new PreparedStatements()
     this.#pool = new pg.Pool({
       connectionString: options.connectionString,
       max: options.maxConnections,
@@ -78,8 +90,16 @@ export class Database implements QueryRunner, TransactionRunner {
     this.#pool.on('remove', client => this.#clients.delete(client))
   }
 
-  async query<Row extends object>(sql: string, values: readonly SqlValue[] = []): Promise<QueryResult<Row>> {
-    return this.#track(runQuery(this.#pool, sql, values))
+  async query<Row extends object>(
+    sql: string,
+    values: readonly SqlValue[] = [],
+    { isRepeated = false }: QueryOptions = {},
+  ): Promise<QueryResult<Row>> {
+    return this.#track(
+      isRepeated
+        ? this.#runOnClient(client => this.#runRepeated<Row>(client, sql, values))
+        : runQuery<Row>(this.#pool, sql, values),
+    )
   }
 
   async runScript(sql: string): Promise<void> {
@@ -89,38 +109,86 @@ export class Database implements QueryRunner, TransactionRunner {
   /**
    * The same pool for statements that may take long. When the signal is aborted, the server is asked to cancel what runs: it
    * throws QUERY_FAILED with SQLSTATE 57014, unless it ended just then. A connection that was cancelled is given up, so that a
-   * late cancellation cannot meet somebody else's statement.
+   * late cancellation cannot meet somebody else's statement; one whose server does not answer is broken.
    */
   withSignal(signal: AbortSignal): QueryRunner {
     return {
-      query: (sql, values = []) =>
-        this.#track(this.#runCancellable(signal, client => runQuery(client, sql, values))),
-      runScript: sql => this.#track(this.#runCancellable(signal, client => runScript(client, sql))),
+      query: <Row extends object>(
+        sql: string,
+        values: readonly SqlValue[] = [],
+        { isRepeated = false }: QueryOptions = {},
+      ) =>
+        this.#track(
+          this.#runOnClient(
+            client =>
+              isRepeated ? this.#runRepeated<Row>(client, sql, values) : runQuery<Row>(client, sql, values),
+            signal,
+          ),
+        ),
+      runScript: sql => this.#track(this.#runOnClient(client => runScript(client, sql), signal)),
     }
   }
 
-  async #runCancellable<T>(signal: AbortSignal, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    signal.throwIfAborted()
-    const client = await this.#connect()
-    let cancelled: Promise<void> | undefined
-    const cancel = () => {
-      cancelled = sendCancelRequest(client)
+  /**
+   * The same pool for the statements of one call of a user, which may take no longer and may be cancelled. When a call is
+   * rejected for that, the server has stopped working on it, or its connection is broken.
+   * The statements throw TripwireStorageError TIMEOUT when the time is over, and the reason of the signal.
+   */
+  withLimits(limits: CallLimits): QueryRunner {
+    return {
+      query: (sql, values, options) =>
+        withinLimits(limits, signal => this.withSignal(signal).query(sql, values, options)),
+      runScript: sql => withinLimits(limits, signal => this.withSignal(signal).runScript(sql)),
     }
-    signal.addEventListener('abort', cancel)
+  }
+
+  async #runOnClient<T>(work: (client: pg.PoolClient) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    signal?.throwIfAborted()
+    const client = await this.#connect(signal)
+    const cancelling = new Cancelling(client, signal)
     try {
-      signal.throwIfAborted()
       return await work(client)
+    } catch (error) {
+      throw fromDriver(error)
     } finally {
-      signal.removeEventListener('abort', cancel)
-      await cancelled
-      client.release(cancelled !== undefined)
+      client.release(await cancelling.end())
     }
   }
 
-  async #connect(): Promise<pg.PoolClient> {
-    return this.#pool.connect().catch((error: unknown) => {
+  async #runRepeated<Row extends object>(
+    client: pg.PoolClient,
+    sql: string,
+    values: readonly SqlValue[],
+  ): Promise<QueryResult<Row>> {
+    const name = await this.#prepared?.nameFor(client, sql)
+    try {
+      return await runQuery(client, sql, values, name)
+    } catch (error) {
+      if (name === undefined || !this.#prepared?.outdatedBy(error)) throw error
+      return runQuery(client, sql, values)
+    }
+  }
+
+  /** A connection that comes only after the signal goes back to the pool. */
+  async #connect(signal?: AbortSignal): Promise<pg.PoolClient> {
+    const connecting = this.#pool.connect().catch((error: unknown) => {
       throw fromDriver(error)
     })
+    if (!signal) return connecting
+    const { promise: aborted, reject } = Promise.withResolvers<never>()
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort)
+    try {
+      return await Promise.race([connecting, aborted])
+    } catch (error) {
+      connecting.then(
+        client => client.release(),
+        () => undefined,
+      )
+      throw error
+    } finally {
+      signal.removeEventListener('abort', abort)
+    }
   }
 
   /**
@@ -144,11 +212,7 @@ export class Database implements QueryRunner, TransactionRunner {
     begin: string,
   ): Promise<T> {
     const client = await this.#connect()
-    let cancelled: Promise<void> | undefined
-    const cancel = () => {
-      cancelled = sendCancelRequest(client)
-    }
-    signal?.addEventListener('abort', cancel)
+    const cancelling = new Cancelling(client, signal)
     const transaction: QueryRunner = {
       query: (sql, values = []) => runQuery(client, sql, values),
       runScript: sql => runScript(client, sql),
@@ -166,9 +230,7 @@ export class Database implements QueryRunner, TransactionRunner {
       )
       throw error
     } finally {
-      signal?.removeEventListener('abort', cancel)
-      await cancelled
-      client.release(broken || cancelled !== undefined)
+      client.release((await cancelling.end()) || broken)
     }
   }
 
@@ -214,36 +276,5 @@ export class Database implements QueryRunner, TransactionRunner {
   #track<T>(work: Promise<T>): Promise<T> {
     this.#running.add(work)
     return work.finally(() => this.#running.delete(work))
-  }
-}
-
-async function runQuery<Row extends object>(
-  target: pg.Pool | pg.PoolClient,
-  sql: string,
-  values: readonly SqlValue[],
-): Promise<QueryResult<Row>> {
-  try {
-    const result = await target.query<Row>(sql, [...values])
-    return { rows: result.rows, rowCount: result.rowCount ?? 0 }
-  } catch (error) {
-    throw fromDriver(error)
-  }
-}
-
-async function runScript(target: pg.Pool | pg.PoolClient, sql: string): Promise<void> {
-  try {
-    await target.query(sql)
-  } catch (error) {
-    throw fromDriver(error)
-  }
-}
-
-/** COMMIT of a transaction that failed answers ROLLBACK, without an error. */
-async function commit(client: pg.PoolClient): Promise<void> {
-  const result = await client.query('COMMIT').catch((error: unknown) => {
-    throw fromDriver(error)
-  })
-  if (result.command !== 'COMMIT') {
-    throw new TripwireStorageError('QUERY_FAILED', 'the transaction had failed, so COMMIT rolled it back')
   }
 }

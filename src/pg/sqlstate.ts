@@ -1,5 +1,6 @@
 /** The conditions that this library decides by, under their names in appendix A of the PostgreSQL manual. */
 export const SQLSTATE = {
+  featureNotSupported: '0A000',
   foreignKeyViolation: '23503',
   uniqueViolation: '23505',
   checkViolation: '23514',

@@ -21,7 +21,7 @@ const LIST_RULES_OF_HOST = `
   ORDER BY tripwire_rules.created_at, rule_id`
 
 export async function getRule(db: QueryRunner, ruleId: string): Promise<TripwireRule | null> {
-  const { rows } = await db.query<RuleRow>(GET_RULE, [parseUuid('ruleId', ruleId)])
+  const { rows } = await db.query<RuleRow>(GET_RULE, [parseUuid('ruleId', ruleId)], { isRepeated: true })
   return rows[0] ? ruleFromRow(rows[0]) : null
 }
 
@@ -30,6 +30,6 @@ export async function listRules(db: QueryRunner, hostId?: string): Promise<reado
   const { rows } =
     hostId === undefined
       ? await db.query<RuleRow>(LIST_RULES)
-      : await db.query<RuleRow>(LIST_RULES_OF_HOST, [parseUuid('hostId', hostId)])
+      : await db.query<RuleRow>(LIST_RULES_OF_HOST, [parseUuid('hostId', hostId)], { isRepeated: true })
   return rows.map(ruleFromRow)
 }

@@ -156,6 +156,65 @@ describe('what is new', () => {
   })
 })
 
+describe('the last entry of the earlier checkpoint, from which what is new goes on,', () => {
+  const hosts = { own: () => own, given: () => given, mixed: () => mixed }
+  const columns = [
+    ['payload', `'{"action": "nothing"}'`],
+    ['created_at', `created_at + INTERVAL '1 microsecond'`],
+    ['entry_id', 'gen_random_uuid()'],
+    ['event_hash', `repeat('e', 64)`],
+    ['prev_hash', `repeat('f', 64)`],
+    ['row_hash', `repeat('a', 64)`],
+    ['hash_version', '0'],
+    ['hash_version', '7'],
+  ] as const
+
+  for (const kind of ['own', 'given'] as const) {
+    it.each(columns)(`in the chain '${kind}' is refused when its %s is %s`, async (column, value) => {
+      for (const isFollowed of [true, false]) {
+        const where = `WHERE host_id = '${hosts[kind]()}' AND sequence_num`
+        if (!isFollowed) await tamper(database, `DELETE FROM audit_entries ${where} > 3`)
+        await tamper(database, `UPDATE audit_entries SET ${column} = ${value} ${where} = 3`)
+        const { findings } = await refusal()
+        expect(findings.map(({ hostId, sequenceNum }) => [hostId, sequenceNum])).toContainEqual([
+          hosts[kind](),
+          '3',
+        ])
+        await restore('backup_all')
+      }
+    })
+  }
+
+  it.each([
+    ['prev_hash', `repeat('f', 64)`],
+    ['event_hash', `repeat('e', 64)`],
+    ['row_hash', `repeat('a', 64)`],
+  ])('of version 0 is refused when its %s is %s: nothing covers the rest of it', async (column, value) => {
+    await tamper(
+      database,
+      `UPDATE audit_entries SET ${column} = ${value} WHERE host_id = '${mixed}' AND sequence_num = 3`,
+    )
+    expect(placesOf(await refusal()).map(([, hostId]) => hostId)).toContain(mixed)
+  })
+
+  it('is refused when the entry before it is missing', async () => {
+    for (const host of [own, given, mixed]) {
+      await tamper(database, `DELETE FROM audit_entries WHERE host_id = '${host}' AND sequence_num = 2`)
+      expect(placesOf(await refusal())).toContainEqual(['gap', host, '2'])
+      await restore('backup_all')
+    }
+  })
+
+  it('is one finding when it is missing', async () => {
+    for (const host of [own, given]) {
+      await tamper(database, `DELETE FROM audit_entries WHERE host_id = '${host}' AND sequence_num = 3`)
+      const places = placesOf(await refusal())
+      expect(places.filter(([kind]) => kind === 'gap')).toEqual([['gap', host, '3']])
+      await restore('backup_all')
+    }
+  })
+})
+
 const newest = () => join(folder, filesBefore.filter(name => name.endsWith('.checkpoint')).at(-1) ?? '')
 
 describe('F32 what an earlier checkpoint has', () => {

@@ -66,7 +66,7 @@ async function verifiedHeads(
       const { heads, findings } = await readHeads(transaction, signal)
       const lost: AuditFinding[] = []
       for (const each of earlier) {
-        lost.push(...(await findHeadsAgain(transaction, each, headsByHost(heads), signal)))
+        lost.push(...(await findHeadsAgain(transaction, each, headsByHost(heads), afterHeads, signal)))
       }
       const report = await verifyNewEntries(transaction, { afterHeads, checkPruning, signal, onProgress })
       const all = [...lost, ...findings, ...report.findings]
@@ -81,7 +81,6 @@ async function verifiedHeads(
   }
 }
 
-/** A manifest is verified when one of the trusted keys has signed it. */
 function headsByHost(heads: readonly Head[]): ReadonlyMap<string, Head> {
   return new Map(heads.map(head => [head.hostId, head]))
 }

@@ -10,11 +10,13 @@ import { readLinkHashes, readPrunedHeads } from './read-heads.ts'
  * Looks for every head of an earlier checkpoint in the same snapshot from which `current` was taken. A head that is no entry any
  * more is a finding, unless a pruning accounts for it, and so is one that is another entry now. Whether a pruning is to be
  * believed is not looked at here.
+ * @param afterHeads the heads after which entries are verified beside this: what is missing from there on is found there.
  */
 export async function findHeadsAgain(
   transaction: QueryRunner,
   { heads }: SignedCheckpoint,
   current: ReadonlyMap<string, Head>,
+  afterHeads: ReadonlyMap<string, Head>,
   signal: AbortSignal | undefined,
 ): Promise<readonly AuditFinding[]> {
   const linkHashes = await readLinkHashes(transaction, heads, signal)
@@ -22,7 +24,11 @@ export async function findHeadsAgain(
   const tally = new HeadTally()
   const findings: AuditFinding[] = []
   for (const head of heads) {
-    const found = { newest: current.get(head.hostId), linkHash: linkHashes.get(head.hostId) }
+    const found = {
+      newest: current.get(head.hostId),
+      linkHash: linkHashes.get(head.hostId),
+      verifiedFrom: afterHeads.get(head.hostId)?.sequenceNum ?? 0n,
+    }
     const finding = compareWithLog(head, startOf(pruned.get(head.hostId)), found, tally)
     if (finding !== undefined) findings.push(finding)
   }
@@ -41,12 +47,14 @@ interface FoundHead {
   readonly newest: Head | undefined
   /** Of the entry with the number of the signed head. */
   readonly linkHash: string | undefined
+  /** The first number of which a gap is found elsewhere. */
+  readonly verifiedFrom: bigint
 }
 
 function compareWithLog(
   head: Head,
   start: ChainStart,
-  { newest, linkHash }: FoundHead,
+  { newest, linkHash, verifiedFrom }: FoundHead,
   tally: HeadTally,
 ): AuditFinding | undefined {
   const { hostId, sequenceNum } = head
@@ -59,7 +67,7 @@ function compareWithLog(
   })
   tally.add(outcome)
   if (finding !== undefined) return { ...finding, hostId }
-  const isLost = linkHash === undefined && sequenceNum > start.sequenceNum
+  const isLost = linkHash === undefined && sequenceNum > start.sequenceNum && sequenceNum < verifiedFrom
   if (!isLost) return undefined
   const expected = `an entry with the link hash ${head.linkHash}`
   return { kind: 'gap', hostId, sequenceNum: String(sequenceNum), expected, found: 'none' }

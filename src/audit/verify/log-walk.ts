@@ -12,8 +12,8 @@ export interface LogWalkOptions {
   /** The heads of a checkpoint, in the order of their hosts; `undefined`: there is none to compare with. */
   readonly heads: Iterable<Head> | undefined
   /**
-   * Where the chains were verified up to. A chain then begins with the row of its head, which is not verified again; one
-   * without such a head begins at its genesis.
+   * Where the chains were verified up to. A chain then begins with the row before its head: the head is what later entries are
+   * hung on, so its row is verified again. One without such a head begins at its genesis.
    */
   readonly afterHeads?: ReadonlyMap<string, Head>
   readonly prunings: PruningSource
@@ -29,6 +29,8 @@ interface OpenChain {
   readonly start: ChainStart
   readonly isAfterPruning: boolean
   readonly head: Head | undefined
+  /** The number up to which the chain was verified before. */
+  readonly verifiedUpTo: bigint | undefined
   readonly walk: ChainWalk
 }
 
@@ -48,6 +50,8 @@ export class LogWalk {
     unprotected: 0,
     unconfirmed: 0,
   }
+  /** Of these, the heads that were verified before. */
+  readonly readAgain = { entries: 0, unprotected: 0 }
   #nextHead: Head | undefined
   #chain: OpenChain | undefined
   #hosts = 0
@@ -78,7 +82,7 @@ export class LogWalk {
     for (const line of lines) {
       const chain = this.#chain
       if (chain && isOfHost(line, chain.hostId)) {
-        chain.walk.add(parseAuditLine(line))
+        this.#walkOn(chain, parseAuditLine(line))
       } else {
         this.#endChain()
         this.#beginChain(parseAuditLine(line))
@@ -103,15 +107,22 @@ export class LogWalk {
     if (hostId !== '') this.#passChainsBefore(hostId)
     this.#hosts++
     const start = this.#startOf(hostId)
-    const verified = this.#afterHeads?.get(hostId)
-    if (verified === undefined || verified.sequenceNum <= start.sequenceNum) {
-      this.#openChain(hostId, start).walk.add(first)
-      return
+    const before = (this.#afterHeads?.get(hostId)?.sequenceNum ?? 0n) - 1n
+    if (before <= start.sequenceNum) {
+      this.#walkOn(this.#openChain(hostId, start), first)
+    } else if (first.sequenceNum === before) {
+      this.#openChain(hostId, startAfter(first), false)
+    } else {
+      this.#walkOn(this.#openChain(hostId, startBeforeMissing(before), false), first)
     }
-    const isVerified = first.sequenceNum === verified.sequenceNum
-    const afterHead = isVerified ? startAfter(first) : startAfterMissing(verified)
-    const { walk } = this.#openChain(hostId, afterHead, false)
-    if (!isVerified) walk.add(first)
+  }
+
+  #walkOn({ verifiedUpTo, walk }: OpenChain, row: AuditRow): void {
+    if (verifiedUpTo !== undefined && row.sequenceNum === verifiedUpTo) {
+      this.readAgain.entries++
+      if (isUnprotected(row)) this.readAgain.unprotected++
+    }
+    walk.add(row)
   }
 
   #openChain(hostId: string, start: ChainStart, isAfterPruning = start.sequenceNum > 0n): OpenChain {
@@ -122,7 +133,8 @@ export class LogWalk {
       watched: head?.sequenceNum,
       onFinding: finding => this.#report(hostId, finding),
     })
-    this.#chain = { hostId, start, isAfterPruning, head, walk }
+    const verifiedUpTo = this.#afterHeads?.get(hostId)?.sequenceNum
+    this.#chain = { hostId, start, isAfterPruning, head, verifiedUpTo, walk }
     return this.#chain
   }
 
@@ -196,9 +208,9 @@ function startAfter(row: AuditRow): ChainStart {
   return { sequenceNum: row.sequenceNum ?? 0n, point: storedPoint(row), isProtected: !isUnprotected(row) }
 }
 
-/** The row of the head is missing, and that is for whoever knows the head to say. */
-function startAfterMissing({ sequenceNum, linkHash }: Head): ChainStart {
-  return { sequenceNum, point: { eventHash: linkHash, linkHash }, isProtected: false }
+/** The row with this number should have been read first: what stands before it is not known. */
+function startBeforeMissing(sequenceNum: bigint): ChainStart {
+  return { sequenceNum: sequenceNum - 1n, point: undefined, isProtected: false }
 }
 
 function smallest(a: string | undefined, b: string | undefined): string | undefined {

@@ -22,7 +22,7 @@ export interface NewEntriesVerification {
 
 /**
  * The hosts are taken from the entries, one descent of the index each, so that a chain without anything new costs no more
- * than that. A chain begins with the row of its head.
+ * than that. A chain begins with the row before its head, by which that of the head is verified again.
  */
 function rowsAfter(heads: readonly Head[]): AuditRowSource {
   if (heads.length === 0) return ALL_CHAINS
@@ -58,7 +58,7 @@ function rowsAfter(heads: readonly Head[]): AuditRowSource {
         *
       FROM audit_entries
       WHERE audit_entries.host_id = chain.host_id
-        AND audit_entries.sequence_num >= coalesce(verified.verified_sequence, -9223372036854775808)
+        AND audit_entries.sequence_num >= coalesce(verified.verified_sequence - 1, -9223372036854775808)
       OFFSET 0
     ) AS entry`,
     values: [heads.map(head => head.hostId), heads.map(head => String(head.sequenceNum))],
@@ -66,8 +66,8 @@ function rowsAfter(heads: readonly Head[]): AuditRowSource {
 }
 
 /**
- * Verifies the entries of all chains that come after these heads, by host; of a chain without a head there, all entries. Whether
- * the heads themselves are still there is not looked at.
+ * Verifies the entries of all chains that come after these heads, by host; of a chain without a head there, all entries. The rows of
+ * the heads are verified again, and not counted. Whether they are the heads that were signed is not looked at.
  * @param transaction must see one snapshot: REPEATABLE READ, with row_security off.
  * @throws DatabaseError, TripwireStorageError MALFORMED_ROW: it could not be read. The reason of the signal.
  */
@@ -104,12 +104,12 @@ export async function verifyNewEntries(
     prepare,
   })) {
     walk.add(lines)
-    onProgress?.({ entries: walk.counts.entries })
+    onProgress?.({ entries: walk.counts.entries - walk.readAgain.entries })
   }
   await walk.finish()
   return {
-    entries: walk.counts.entries,
-    unprotectedEntries: walk.counts.unprotected,
+    entries: walk.counts.entries - walk.readAgain.entries,
+    unprotectedEntries: walk.counts.unprotected - walk.readAgain.unprotected,
     findings: findings.kept,
     findingCount: findings.count,
   }

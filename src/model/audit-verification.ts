@@ -44,7 +44,8 @@ export const AUDIT_FINDINGS = {
   },
   'tail-missing': {
     verdict: 'damaged',
-    meaning: 'The newest entries of the chain are missing: the checkpoint has a later one.',
+    meaning:
+      'The newest entries of the chain are missing: the checkpoint, or the manifest of a pruning, has a later one.',
   },
   'host-missing': {
     verdict: 'damaged',
@@ -63,7 +64,7 @@ export const AUDIT_FINDINGS = {
   rewritten: {
     verdict: 'damaged',
     meaning:
-      'The entry has another hash than in the checkpoint: the chain was written anew, up to it at least.',
+      'The entry has another hash than in the checkpoint, or in the manifest of a pruning: the chain was written anew, up to it at least.',
   },
   'pruning-altered': {
     verdict: 'damaged',

@@ -284,8 +284,8 @@ describe('F32 what an earlier checkpoint has', () => {
 describe('F35 a pruning', () => {
   /** What its row and its manifest tell, taken from the entries. */
   async function prune(through: number, manifestOf: (manifest: PruningManifest) => string): Promise<void> {
-    const [row = {}] = await database.sql(
-      `SELECT event_hash, created_at::text FROM audit_entries WHERE host_id = '${own}' AND sequence_num = ${through}`,
+    const [row = {}, next] = await database.sql(
+      `SELECT event_hash, created_at::text FROM audit_entries WHERE host_id = '${own}' AND sequence_num >= ${through} ORDER BY sequence_num`,
     )
     const eventHash = String(row['event_hash'])
     const manifest = manifestOf({
@@ -295,6 +295,8 @@ describe('F35 a pruning', () => {
       eventHash,
       linkHash: eventHash,
       bundleSha256: '0'.repeat(64),
+      recordedAs: String(through + 1),
+      recordLinkHash: String(next?.['event_hash'] ?? 'a'.repeat(64)),
       time: '2026-03-01T10:00:00.000000Z',
     })
     await tamper(

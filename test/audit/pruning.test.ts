@@ -7,7 +7,7 @@ import { generateAuditKey, type Store, verifyAuditEvidence } from '../../src/ind
 import { newHost, openStore, rejection } from '../store/fixtures.ts'
 import { useTestDatabase } from '../support/test-database.ts'
 import { startWireProxy } from '../support/wire-proxy.ts'
-import { tamper } from './signed-chains.ts'
+import { rewrite, tamper } from './signed-chains.ts'
 
 const database = useTestDatabase()
 const folder = mkdtempSync(join(tmpdir(), 'tripwire-pruning-'))
@@ -134,6 +134,83 @@ describe('F35: pruning a chain', () => {
     await prune(await bundleOf(1, 3))
     await tamper(database, `DELETE FROM audit_prunings WHERE host_id = '${hostId}'`)
     expect(await verify()).toMatchObject({ verdict: 'damaged' })
+  })
+
+  describe('watches the entry that records it, without any checkpoint,', () => {
+    beforeEach(async () => {
+      await prune(await bundleOf(1, 4))
+      await store.appendAuditEntries(hostId, [{ n: 8 }])
+    })
+    const where = (number: number) => `WHERE host_id = '${hostId}' AND sequence_num = ${number}`
+    const signing = async () => rejection(store.createAuditCheckpoint({ key: key.privateKey }))
+
+    it('so that it is damage when the chain was cut before it', async () => {
+      await tamper(database, `DELETE FROM audit_entries ${where(8)}`)
+      expect(await verify()).toMatchObject({ verdict: 'intact', entries: 3 })
+      await tamper(database, `DELETE FROM audit_entries ${where(7)}`)
+      expect(await verify()).toMatchObject({
+        verdict: 'damaged',
+        findingCount: 1,
+        findings: [{ kind: 'tail-missing', hostId, sequenceNum: '7', expected: 'entry 7' }],
+      })
+      expect(await signing()).toMatchObject({ code: 'AUDIT_DAMAGED', findingCount: 1 })
+      await tamper(database, `DELETE FROM audit_entries ${where(6)}; DELETE FROM audit_entries ${where(5)}`)
+      expect(await verify()).toMatchObject({
+        findingCount: 1,
+        findings: [{ kind: 'tail-missing', sequenceNum: '5', expected: 'entries 5 to 7' }],
+      })
+    })
+
+    it('so that it is damage when the chain was written anew from before it, with all its hashes', async () => {
+      await rewrite(database, hostId, 6)
+      const finding = { kind: 'rewritten', hostId, sequenceNum: '7' }
+      expect(await verify()).toMatchObject({ verdict: 'damaged', findingCount: 1, findings: [finding] })
+      expect(await signing()).toMatchObject({ code: 'AUDIT_DAMAGED', findings: [finding] })
+    })
+
+    it.each([
+      ['altered', 'altered-row', `UPDATE audit_entries SET payload = '{}'`],
+      ['gone', 'gap', 'DELETE FROM audit_entries'],
+    ])('which is one finding when it was %s', async (_, kind, change) => {
+      await tamper(database, `${change} ${where(7)}`)
+      expect(await verify()).toMatchObject({
+        verdict: 'damaged',
+        findingCount: 1,
+        findings: [{ kind, hostId, sequenceNum: '7' }],
+      })
+    })
+
+    it('and a cut is told once where a checkpoint tells of it, too', async () => {
+      const checkpoint = await sign()
+      await tamper(database, `DELETE FROM audit_entries ${where(8)}; DELETE FROM audit_entries ${where(7)}`)
+      expect(await verify({ checkpoint })).toMatchObject({
+        findingCount: 1,
+        findings: [{ kind: 'tail-missing', sequenceNum: '7', expected: 'entries 7 to 8' }],
+      })
+      const previous = { key: key.privateKey, previous: checkpoint }
+      expect(await rejection(store.createAuditCheckpoint(previous))).toMatchObject({ findingCount: 1 })
+    })
+
+    it('until a later pruning covers it', async () => {
+      const bundle = await bundleOf(5, 7)
+      expect(await prune(bundle)).toMatchObject({ throughSequence: 7, recordedAs: 9 })
+      expect(await verify()).toMatchObject({ verdict: 'intact', entries: 2 })
+      await tamper(database, `DELETE FROM audit_entries ${where(9)}`)
+      expect(await verify()).toMatchObject({ findings: [{ kind: 'tail-missing', sequenceNum: '9' }] })
+    })
+
+    it('and each of several', async () => {
+      await prune(await bundleOf(5, 6))
+      expect(await verify()).toMatchObject({ verdict: 'intact', entries: 3 })
+      await rewrite(database, hostId, 7)
+      expect(await verify()).toMatchObject({
+        verdict: 'damaged',
+        findings: [
+          { kind: 'rewritten', sequenceNum: '7' },
+          { kind: 'rewritten', sequenceNum: '9' },
+        ],
+      })
+    })
   })
 
   it('that an owner forges without the key is not intact', async () => {

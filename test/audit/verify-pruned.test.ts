@@ -48,14 +48,19 @@ const verify = (options: VerifyAuditOptions = {}): Promise<AuditVerification> =>
 const found = async (options: VerifyAuditOptions = {}) =>
   verificationText(await verify(options), { H: hostId })
 
-/** Prunes a chain without exporting it, under a manifest that is signed all the same. */
-async function prune(first: number, through: number): Promise<void> {
+async function entryAt(sequenceNum: number) {
   const [row = {}] = await database.sql(
-    `SELECT event_hash, row_hash, hash_version, created_at::text FROM audit_entries WHERE host_id = '${hostId}' AND sequence_num = ${through}`,
+    `SELECT event_hash, row_hash, hash_version, created_at::text FROM audit_entries WHERE host_id = '${hostId}' AND sequence_num = ${sequenceNum}`,
   )
   const eventHash = String(row['event_hash'])
   const linkHash =
     row['hash_version'] === 0 ? unprotectedLinkHash(eventHash) : String(row['row_hash'] ?? eventHash)
+  return { eventHash, linkHash, createdAt: String(row['created_at']) }
+}
+
+/** Prunes a chain without exporting it, under a manifest that is signed all the same; the next entry is said to record it. */
+async function prune(first: number, through: number): Promise<void> {
+  const { eventHash, linkHash, createdAt } = await entryAt(through)
   const signer = parseSigner(key.privateKey)
   const text = manifestText({
     hostId,
@@ -64,12 +69,14 @@ async function prune(first: number, through: number): Promise<void> {
     eventHash,
     linkHash,
     bundleSha256: '0'.repeat(64),
+    recordedAs: String(through + 1),
+    recordLinkHash: (await entryAt(through + 1)).linkHash,
     time: '2026-03-01T10:00:00.000000Z',
   })
   await tamper(
     database,
     `INSERT INTO audit_prunings (host_id, through_sequence, through_event_hash, through_link_hash, through_created_at, manifest)
-     VALUES ('${hostId}', ${through}, '${eventHash}', '${linkHash}', '${row['created_at']}', '${signNote(text, signer ? [signer] : [])}');
+     VALUES ('${hostId}', ${through}, '${eventHash}', '${linkHash}', '${createdAt}', '${signNote(text, signer ? [signer] : [])}');
      DELETE FROM audit_entries WHERE host_id = '${hostId}' AND sequence_num BETWEEN ${first} AND ${through}`,
   )
 }
@@ -121,7 +128,7 @@ describe('a chain that was pruned (F35)', () => {
     await prune(3, 4)
     expect(await found()).toBe('intact')
     await tamper(database, `UPDATE audit_entries SET hash_version = 0, payload = '{}' WHERE sequence_num = 5`)
-    expect(await found()).toBe('damaged: altered-row H5, unprotected H5')
+    expect(await found()).toBe('damaged: altered-row H5, rewritten H5, unprotected H5')
   })
 
   it('is damaged where entries stand that were pruned', async () => {

@@ -62,8 +62,10 @@ function compareWithLog(
   const { outcome, finding } = compareHead(head, start, {
     sequenceNum: last,
     lastUnprotected: undefined,
-    watched: new Set(linkHash === undefined ? [] : [linkHash]),
-    isWatchedSound: linkHash !== undefined,
+    watched:
+      linkHash === undefined
+        ? new Map()
+        : new Map([[sequenceNum, { linkHashes: new Set([linkHash]), isSound: true }]]),
   })
   tally.add(outcome)
   if (finding !== undefined) return { ...finding, hostId }

@@ -42,9 +42,10 @@ function compare(pruning: PruningRow, manifest: PruningManifest | undefined): Pr
     pruning.throughLinkHash,
   )
   const expected = placeText(manifest.hostId, manifest.through, manifest.eventHash, manifest.linkHash)
-  return found === expected
-    ? { outcome: 'verified', first: BigInt(manifest.first) }
-    : { outcome: 'altered', expected, found }
+  if (found !== expected) return { outcome: 'altered', expected, found }
+  const { hostId, first, recordedAs, recordLinkHash: linkHash } = manifest
+  const record = { hostId, sequenceNum: BigInt(recordedAs), linkHash }
+  return { outcome: 'verified', first: BigInt(first), record }
 }
 
 function placeText(hostId: string, through: string, eventHash: string, linkHash: string): string {

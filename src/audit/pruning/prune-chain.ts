@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { InvalidInputError, TripwireStorageError } from '../../errors.ts'
+import type { AuditEntry } from '../../model/audit-entry.ts'
 import type { AuditPruning } from '../../model/audit-evidence.ts'
 import { parseObject, parseText, parseUuid } from '../../model/input.ts'
 import { RawJson } from '../../model/raw-json.ts'
@@ -110,7 +111,7 @@ async function pruneInTransaction(
   const [recorded] = await appendInTransaction(transaction, hostId, [payload])
   if (!recorded) throw new TripwireStorageError('MALFORMED_ROW', 'an append returned no entry')
   const place = await walkPrefix(transaction, hostId, bundle)
-  const manifest = signManifest({ hostId, ...bundle, ...place }, signer)
+  const manifest = signManifest({ hostId, bundle, place, recorded }, signer)
   await transaction.query(INSERT_PRUNING, [hostId, through, place.eventHash, place.linkHash, manifest])
   const deleted = await transaction.query(DELETE_PREFIX, [hostId, through])
   return {
@@ -158,26 +159,26 @@ async function walkPrefix(
   return walk.place
 }
 
-function signManifest(
-  {
-    hostId,
-    first,
-    through,
-    eventHash,
-    linkHash,
-    fileSha256,
-  }: VerifiedBundle & ChainPlace & { hostId: string },
-  signer: NoteSigner,
-): string {
-  const time = parseTimestamp('time', new Date())
+interface Pruned {
+  readonly hostId: string
+  readonly bundle: VerifiedBundle
+  /** The last entry that goes. */
+  readonly place: ChainPlace
+  /** The entry that says so: one that this library appended, so its event hash is its link hash. */
+  readonly recorded: AuditEntry
+}
+
+function signManifest({ hostId, bundle, place, recorded }: Pruned, signer: NoteSigner): string {
   const manifest: PruningManifest = {
     hostId,
-    first,
-    through,
-    eventHash,
-    linkHash,
-    bundleSha256: fileSha256,
-    time,
+    first: bundle.first,
+    through: bundle.through,
+    eventHash: place.eventHash,
+    linkHash: place.linkHash,
+    bundleSha256: bundle.fileSha256,
+    recordedAs: String(recorded.sequenceNum),
+    recordLinkHash: recorded.eventHash,
+    time: parseTimestamp('time', new Date()),
   }
   return signNote(manifestText(manifest), [signer])
 }

@@ -11,6 +11,9 @@ export interface PruningManifest {
   readonly linkHash: string
   /** Of the bundle that holds the entries. */
   readonly bundleSha256: string
+  /** The number and the link hash of the entry that records the pruning in the same chain. */
+  readonly recordedAs: string
+  readonly recordLinkHash: string
   /** When it was signed, by the clock of whoever signed. */
   readonly time: string
 }
@@ -27,13 +30,16 @@ const MANIFEST = new RegExp(
     `event hash (${HASH})`,
     `link hash (${HASH})`,
     `bundle sha256 (${HASH})`,
+    `recorded as (${NUMBER})`,
+    `record link hash (${HASH})`,
     'time (\\S+)\n$',
   ].join('\\n'),
 )
 
 /** The text of the note. */
 export function manifestText(manifest: PruningManifest): string {
-  const { hostId, first, through, eventHash, linkHash, bundleSha256, time } = manifest
+  const { hostId, first, through, eventHash, linkHash, bundleSha256, recordedAs, recordLinkHash, time } =
+    manifest
   return [
     FIRST_LINE,
     `host ${hostId}`,
@@ -42,6 +48,8 @@ export function manifestText(manifest: PruningManifest): string {
     `event hash ${eventHash}`,
     `link hash ${linkHash}`,
     `bundle sha256 ${bundleSha256}`,
+    `recorded as ${recordedAs}`,
+    `record link hash ${recordLinkHash}`,
     `time ${time}`,
     '',
   ].join('\n')
@@ -57,10 +65,13 @@ export function parseManifestText(text: string): PruningManifest | undefined {
     eventHash = '',
     linkHash = '',
     bundleSha256 = '',
+    recordedAs = '',
+    recordLinkHash = '',
     time = '',
   ] = MANIFEST.exec(text) ?? []
-  if (matched === undefined || BigInt(first) > BigInt(through) || !isTimestamp(time)) return undefined
-  return { hostId, first, through, eventHash, linkHash, bundleSha256, time }
+  if (matched === undefined || !isTimestamp(time)) return undefined
+  if (BigInt(first) > BigInt(through) || BigInt(through) >= BigInt(recordedAs)) return undefined
+  return { hostId, first, through, eventHash, linkHash, bundleSha256, recordedAs, recordLinkHash, time }
 }
 
 function isTimestamp(text: string): boolean {

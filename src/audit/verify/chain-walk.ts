@@ -44,10 +44,15 @@ export interface ChainEnd {
   readonly sequenceNum: bigint
   /** The last number of version 0 before the protected entries, if there are such. */
   readonly lastUnprotected: bigint | undefined
-  /** The link hashes that the watched number may have; empty when it has no row. */
-  readonly watched: ReadonlySet<string>
-  /** Whether the row with the watched number fits. */
-  readonly isWatchedSound: boolean
+  /** Of the watched numbers, those that have a row. */
+  readonly watched: ReadonlyMap<bigint, WatchedRow>
+}
+
+export interface WatchedRow {
+  /** That it may have. */
+  readonly linkHashes: ReadonlySet<string>
+  /** Whether it fits. */
+  readonly isSound: boolean
 }
 
 /**
@@ -59,10 +64,9 @@ export class ChainWalk {
   readonly #counts: ChainCounts
   readonly #onFinding: (finding: ChainFinding) => void
   readonly #displaced: DisplacedRows
-  /** The number whose link hash is wanted. */
-  readonly #watchedNumber: bigint | undefined
-  readonly #watched = new Set<string>()
-  #isWatchedSound = false
+  /** The numbers whose link hashes are wanted. */
+  readonly #watchedNumbers: ReadonlySet<bigint>
+  readonly #watched = new Map<bigint, WatchedRow>()
   #number: bigint
   /** What the row at `#number` holds; `undefined`: not known. */
   #point: ChainPoint | undefined
@@ -84,13 +88,13 @@ export class ChainWalk {
       onFinding,
     }: {
       readonly counts: ChainCounts
-      readonly watched?: bigint | undefined
+      readonly watched: Iterable<bigint>
       readonly onFinding: (finding: ChainFinding) => void
     },
   ) {
     this.#start = start
     this.#counts = counts
-    this.#watchedNumber = watched
+    this.#watchedNumbers = new Set(watched)
     this.#onFinding = onFinding
     this.#number = start.sequenceNum
     this.#lastAccepted = start.sequenceNum
@@ -100,7 +104,7 @@ export class ChainWalk {
       onFinding,
       onPlaced: (row, sequenceNum) => {
         this.#count(row)
-        if (sequenceNum === this.#watchedNumber) this.#watch(row, true)
+        this.#watch(row, sequenceNum, true)
       },
       onUnplaced: () => {
         this.#counts.unconfirmed++
@@ -129,7 +133,6 @@ export class ChainWalk {
       sequenceNum: this.#displaced.finish(this.#lastAccepted),
       lastUnprotected: this.#lastUnprotected,
       watched: this.#watched,
-      isWatchedSound: this.#isWatchedSound,
     }
   }
 
@@ -193,7 +196,7 @@ export class ChainWalk {
     this.#number = sequenceNum
     this.#lastAccepted = sequenceNum
     // One that is altered has a finding already.
-    if (sequenceNum === this.#watchedNumber) this.#watch(row, !this.#unprotected?.isReported)
+    this.#watch(row, sequenceNum, !this.#unprotected?.isReported)
   }
 
   #acceptUnprotected(row: AuditRow, sequenceNum: bigint, before: ChainPoint): void {
@@ -226,7 +229,7 @@ export class ChainWalk {
     this.#point = storedPoint(row)
     this.#held = held
     this.#unprotected = undefined
-    if (sequenceNum === this.#watchedNumber) this.#watch(row, false)
+    this.#watch(row, sequenceNum, false)
     this.#displaced.hold(held)
   }
 
@@ -261,12 +264,14 @@ export class ChainWalk {
     this.#accept(row, this.#number, this.#before)
   }
 
-  #watch(row: AuditRow, isSound: boolean): void {
-    this.#isWatchedSound ||= isSound
-    this.#watched.add(storedLink(row))
+  #watch(row: AuditRow, sequenceNum: bigint, isSound: boolean): void {
+    if (!this.#watchedNumbers.has(sequenceNum)) return
+    const before = this.#watched.get(sequenceNum)
+    const linkHashes = new Set(before?.linkHashes).add(storedLink(row))
     const prevLink = this.#before?.linkHash
     const recomputed = isSound || prevLink === undefined ? undefined : recomputedLink(row, prevLink)
-    if (recomputed !== undefined) this.#watched.add(recomputed)
+    if (recomputed !== undefined) linkHashes.add(recomputed)
+    this.#watched.set(sequenceNum, { linkHashes, isSound: isSound || before?.isSound === true })
   }
 
   #reportBrokenLink(sequenceNum: bigint, before: ChainPoint, row: AuditRow): void {

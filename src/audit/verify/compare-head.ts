@@ -13,7 +13,7 @@ export interface HeadComparison {
   readonly finding?: ChainFinding
 }
 
-/** Compares a chain with its head in a checkpoint. */
+/** Compares a chain with its head in a checkpoint, or with another entry that it had by a signed note. */
 export function compareHead(head: Head, start: ChainStart, end: ChainEnd): HeadComparison {
   const { sequenceNum } = head
   if (sequenceNum < start.sequenceNum) return { outcome: 'pruned' }
@@ -26,8 +26,9 @@ export function compareHead(head: Head, start: ChainStart, end: ChainEnd): HeadC
       : { outcome, finding: finding('pruning-altered', head, found) }
   }
   // Without a row with this number there is a gap, and a row that does not fit has a finding of its own.
-  if (end.watched.has(head.linkHash) || !end.isWatchedSound) return { outcome }
-  const [found = 'none'] = end.watched
+  const watched = end.watched.get(sequenceNum)
+  if (!watched?.isSound || watched.linkHashes.has(head.linkHash)) return { outcome }
+  const [found = 'none'] = watched.linkHashes
   return { outcome: 'rewritten', finding: finding('rewritten', head, found) }
 }
 
@@ -62,10 +63,6 @@ export class HeadTally {
   /** @param outcome `new`: the checkpoint has no such chain. */
   add(outcome: HeadOutcome | 'new'): void {
     this.#outcomes[outcome]++
-  }
-
-  get prunedHeads(): number {
-    return this.#outcomes.pruned
   }
 
   /**

@@ -1,11 +1,11 @@
 import type { Head } from '../checkpoint/head.ts'
 import { type AuditRow, isOfHost, parseAuditLine } from './audit-row.ts'
 import type { ChainFinding } from './chain-finding.ts'
-import { type ChainCounts, type ChainStart, ChainWalk, FROM_GENESIS } from './chain-walk.ts'
+import { type ChainCounts, type ChainEnd, type ChainStart, ChainWalk, FROM_GENESIS } from './chain-walk.ts'
 import { compareHead, HeadTally } from './compare-head.ts'
 import { isUnprotected, storedPoint } from './entry-links.ts'
 import type { FindingList } from './finding-list.ts'
-import { startAfterPrunings } from './pruned-start.ts'
+import { type PrunedStart, startAfterPrunings } from './pruned-start.ts'
 import type { CheckPruning, PruningSource } from './prunings.ts'
 
 export interface LogWalkOptions {
@@ -27,7 +27,7 @@ export interface LogWalkOptions {
 interface OpenChain {
   readonly hostId: string
   readonly start: ChainStart
-  readonly isAfterPruning: boolean
+  readonly pruned: PrunedStart | undefined
   readonly head: Head | undefined
   /** The number up to which the chain was verified before. */
   readonly verifiedUpTo: bigint | undefined
@@ -106,14 +106,15 @@ export class LogWalk {
     // Rows that have lost their host come last; what was not met before is passed at the end.
     if (hostId !== '') this.#passChainsBefore(hostId)
     this.#hosts++
-    const start = this.#startOf(hostId)
+    const pruned = this.#takePrunings(hostId)
+    const start = pruned?.start ?? FROM_GENESIS
     const before = (this.#afterHeads?.get(hostId)?.sequenceNum ?? 0n) - 1n
     if (before <= start.sequenceNum) {
-      this.#walkOn(this.#openChain(hostId, start), first)
+      this.#walkOn(this.#openChain(hostId, pruned, start), first)
     } else if (first.sequenceNum === before) {
-      this.#openChain(hostId, startAfter(first), false)
+      this.#openChain(hostId, pruned, startAfter(first))
     } else {
-      this.#walkOn(this.#openChain(hostId, startBeforeMissing(before), false), first)
+      this.#walkOn(this.#openChain(hostId, pruned, startBeforeMissing(before)), first)
     }
   }
 
@@ -125,16 +126,16 @@ export class LogWalk {
     walk.add(row)
   }
 
-  #openChain(hostId: string, start: ChainStart, isAfterPruning = start.sequenceNum > 0n): OpenChain {
+  #openChain(hostId: string, pruned: PrunedStart | undefined, start: ChainStart): OpenChain {
     const head = this.#nextHead?.hostId === hostId ? this.#nextHead : undefined
     if (head) this.#advanceHead()
     const walk = new ChainWalk(start, {
       counts: this.counts,
-      watched: head?.sequenceNum,
+      watched: [...(head ? [head] : []), ...(pruned?.records ?? [])].map(each => each.sequenceNum),
       onFinding: finding => this.#report(hostId, finding),
     })
     const verifiedUpTo = this.#afterHeads?.get(hostId)?.sequenceNum
-    this.#chain = { hostId, start, isAfterPruning, head, verifiedUpTo, walk }
+    this.#chain = { hostId, start, pruned, head, verifiedUpTo, walk }
     return this.#chain
   }
 
@@ -143,16 +144,18 @@ export class LogWalk {
     for (;;) {
       const next = smallest(this.#prunings.nextHost, this.#nextHead?.hostId)
       if (next === undefined || (hostId !== undefined && next >= hostId)) return
-      this.#openChain(next, this.#startOf(next))
+      const pruned = this.#takePrunings(next)
+      this.#openChain(next, pruned, pruned?.start ?? FROM_GENESIS)
       this.#endChain()
     }
   }
 
   #endChain(): void {
     if (!this.#chain) return
-    const { hostId, start, isAfterPruning, head, walk } = this.#chain
+    const chain = this.#chain
     this.#chain = undefined
-    const end = walk.finish()
+    const { hostId } = chain
+    const end = chain.walk.finish()
     if (end.lastUnprotected !== undefined) {
       this.#report(hostId, {
         kind: 'unprotected',
@@ -161,37 +164,50 @@ export class LogWalk {
         found: `hash_version 0, up to entry ${end.lastUnprotected}`,
       })
     }
-    if (head) {
-      const { outcome, finding } = compareHead(head, start, end)
-      this.tally.add(outcome)
-      const isLate = this.#isStandby && outcome === 'behind'
-      if (finding) this.#report(hostId, isLate ? { ...finding, kind: 'standby-behind' } : finding)
-      if (outcome === 'behind') return
-    } else {
+    this.#compareRecords(chain, end, this.#compareWithCheckpoint(chain, end))
+  }
+
+  /** @returns whether it was told that the tail of the chain is missing. */
+  #compareWithCheckpoint({ hostId, start, head, verifiedUpTo }: OpenChain, end: ChainEnd): boolean {
+    if (!head) {
       this.tally.add('new')
+      // Whoever looks for the verified heads tells it.
+      return verifiedUpTo !== undefined && end.sequenceNum < verifiedUpTo
     }
-    if (isAfterPruning && end.sequenceNum === start.sequenceNum)
-      this.#reportNothingAfterPruning(hostId, start)
+    const { outcome, finding } = compareHead(head, start, end)
+    this.tally.add(outcome)
+    const isLate = this.#isStandby && outcome === 'behind'
+    if (finding) this.#report(hostId, isLate ? { ...finding, kind: 'standby-behind' } : finding)
+    return outcome === 'behind' && !isLate
   }
 
-  #startOf(hostId: string): ChainStart {
-    const [oldest, ...later] = this.#prunings.nextHost === hostId ? this.#prunings.take(hostId) : []
-    if (!oldest) return FROM_GENESIS
-    const { start, isVerified, findings } = startAfterPrunings([oldest, ...later], this.#checkPruning)
-    for (const finding of findings) this.#report(hostId, finding)
-    this.#prunedChains++
-    if (isVerified) this.#verifiedPrunings++
-    return start
-  }
-
-  /** A pruning is itself an entry of the chain. */
-  #reportNothingAfterPruning(hostId: string, { sequenceNum }: ChainStart): void {
+  /** A pruning is itself an entry of the chain, of the same transaction: a standby that has the one has the other. */
+  #compareRecords({ hostId, start, pruned }: OpenChain, end: ChainEnd, isTailTold: boolean): void {
+    if (!pruned) return
+    let isTold = isTailTold
+    // The newest first: one finding tells of the whole tail.
+    for (const record of pruned.records.toReversed()) {
+      const { outcome, finding } = compareHead(record, start, end)
+      if (finding && !(outcome === 'behind' && isTold)) this.#report(hostId, finding)
+      isTold ||= outcome === 'behind'
+    }
+    if (isTold || end.sequenceNum > pruned.start.sequenceNum) return
     this.#report(hostId, {
       kind: 'tail-missing',
-      sequenceNum: String(sequenceNum + 1n),
+      sequenceNum: String(end.sequenceNum + 1n),
       expected: 'the entry of the pruning',
       found: 'no entry',
     })
+  }
+
+  #takePrunings(hostId: string): PrunedStart | undefined {
+    const [oldest, ...later] = this.#prunings.nextHost === hostId ? this.#prunings.take(hostId) : []
+    if (!oldest) return undefined
+    const pruned = startAfterPrunings([oldest, ...later], this.#checkPruning)
+    for (const finding of pruned.findings) this.#report(hostId, finding)
+    this.#prunedChains++
+    if (pruned.isVerified) this.#verifiedPrunings++
+    return pruned
   }
 
   #advanceHead(): void {

@@ -1,3 +1,4 @@
+import type { Head } from '../checkpoint/head.ts'
 import { unprotectedLinkHash } from '../link-hash.ts'
 import type { ChainFinding } from './chain-finding.ts'
 import type { ChainStart } from './chain-walk.ts'
@@ -7,6 +8,8 @@ export interface PrunedStart {
   readonly start: ChainStart
   /** Whether signed manifests stand for all that was pruned. */
   readonly isVerified: boolean
+  /** The entries that record the prunings, by their signed manifests. Those that were pruned since are left out. */
+  readonly records: readonly Head[]
   readonly findings: readonly ChainFinding[]
 }
 
@@ -19,11 +22,14 @@ export function startAfterPrunings(
   checkPruning: CheckPruning | undefined,
 ): PrunedStart {
   const findings: ChainFinding[] = []
+  const records: Head[] = []
   let newest = prunings[0]
   let through = 0n
   for (const pruning of prunings) {
     newest = pruning
-    const finding = findingOf(pruning, checkPruning?.(pruning), through)
+    const check = checkPruning?.(pruning)
+    if (check?.outcome === 'verified') records.push(check.record)
+    const finding = findingOf(pruning, check, through)
     if (finding) findings.push({ ...finding, sequenceNum: String(pruning.throughSequence) })
     through = pruning.throughSequence
   }
@@ -35,6 +41,7 @@ export function startAfterPrunings(
       isProtected: linkHash !== unprotectedLinkHash(eventHash),
     },
     isVerified: findings.length === 0,
+    records: records.filter(record => record.sequenceNum >= throughSequence),
     findings,
   }
 }

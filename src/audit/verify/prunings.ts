@@ -1,5 +1,6 @@
 import type { QueryRunner } from '../../pg/database.ts'
 import { timestampFromRow } from '../../pg/row-values.ts'
+import type { Head } from '../checkpoint/head.ts'
 
 /** A row of `audit_prunings`: entries of a chain that were exported and deleted. */
 export interface PruningRow {
@@ -20,6 +21,8 @@ export type PruningCheck =
       readonly outcome: 'verified'
       /** The first entry that was deleted. */
       readonly first: bigint
+      /** The entry that records the pruning: the chain was that long once, and this was its end. */
+      readonly record: Head
     }
   /** The manifest is not what was signed, or is of another pruning, or the row tells something else. */
   | { readonly outcome: 'altered'; readonly expected: string; readonly found: string }

@@ -7,9 +7,9 @@ import { ALL_CHAINS, readAuditLines } from '../../src/audit/verify/read-audit-li
 import { Store } from '../../src/index.ts'
 import { Database } from '../../src/pg/database.ts'
 import { connect } from '../support/connect.ts'
+import { runReading } from '../support/reading-process.ts'
 import { ENTRY_COLUMNS } from './bench-chain.ts'
-import { MemorySteps } from './memory-steps.ts'
-import { READINGS, type Reading, type ReadingResult } from './reading.ts'
+import { READINGS, type Reading } from './reading.ts'
 
 const FETCH_ROWS = 512
 
@@ -80,20 +80,6 @@ const readings: Readonly<
 const [name = '', expected = ''] = process.argv.slice(2)
 const reading = READINGS.find(each => each === name)
 if (!reading) throw new Error(`no such reading: ${name}`)
-using memory = new MemorySteps(Number(expected))
-const cpuBefore = process.cpuUsage()
-const startedAt = performance.now()
-const entries = await readings[reading](process.env['TRIPWIRE_DATABASE_URL'] ?? '', done =>
-  memory.reach(done),
+await runReading(Number(expected), onEntries =>
+  readings[reading](process.env['TRIPWIRE_DATABASE_URL'] ?? '', onEntries),
 )
-const seconds = (performance.now() - startedAt) / 1000
-const { user, system } = process.cpuUsage(cpuBefore)
-if (entries !== Number(expected)) throw new Error(`${entries} of ${expected} entries were read`)
-const result: ReadingResult = {
-  entries,
-  seconds,
-  cpuMicros: user + system,
-  bytesBefore: memory.bytesBefore,
-  bytesOfSteps: memory.finish(),
-}
-process.stdout.write(JSON.stringify(result))

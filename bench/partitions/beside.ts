@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Store } from '../../src/index.ts'
-import { runScript } from './child-process.ts'
+import { runScript } from '../support/child-process.ts'
 import { KEEP_MONTHS, type Month } from './month-rows.ts'
 
 /** What runs beside the load. */

@@ -19,7 +19,7 @@ function copyRowsAsJson(table: string): string {
 }
 
 /** COPY … TO STDOUT into a stream, which may hold it up. */
-class CopyOut implements Submittable {
+export class CopyOut implements Submittable {
   readonly done: Promise<void>
   readonly #sql: string
   readonly #target: Writable

@@ -1,0 +1,613 @@
+-- Alerts counted by the hour, so that a chart need not read them: docs/design/alert-counts.md says why the sums are exact.
+
+-- The hours are closed up to settled_through. Up to marked_through, writers add what they change to the counts; between the two, some may
+-- not do so yet.
+CREATE TABLE alert_count_state (
+    only_row        BOOLEAN     NOT NULL DEFAULT true,
+    settled_through TIMESTAMPTZ NOT NULL,
+    marked_through  TIMESTAMPTZ NOT NULL,
+    -- The transaction that set the mark, and the one before which all must have ended.
+    marked_by       XID8,
+    wait_for        XID8,
+    CONSTRAINT alert_count_state_pkey PRIMARY KEY (only_row),
+    CONSTRAINT alert_count_state_has_one_row CHECK (only_row),
+    CONSTRAINT alert_count_state_settled_is_marked CHECK (settled_through <= marked_through)
+);
+
+INSERT INTO alert_count_state (settled_through, marked_through)
+VALUES ('-infinity', '-infinity');
+
+-- The count of a closed hour is the sum of its rows. No key: writers add rows and change none, so that they never wait for each other.
+CREATE TABLE alert_hour_counts (
+    hour      TIMESTAMPTZ    NOT NULL,
+    alerts    BIGINT         NOT NULL,
+    severity  severity_level NOT NULL,
+    dimension TEXT           NOT NULL,
+    -- Of the dimension; empty for the total.
+    value     TEXT           NOT NULL,
+    CONSTRAINT alert_hour_counts_dimension CHECK (dimension IN ('total', 'type', 'host', 'rule'))
+);
+
+CREATE INDEX alert_hour_counts_dimension_hour
+    ON alert_hour_counts (dimension, hour);
+
+-- The hours that were counted, each in one partition. It holds for that table only as it was then attached and stored: attaching it
+-- again gives its row of pg_inherits another xmin, and TRUNCATE gives it another file.
+CREATE TABLE rolled_alert_hours (
+    hour         TIMESTAMPTZ NOT NULL,
+    partition_id OID         NOT NULL,
+    attached_by  XID         NOT NULL,
+    stored_as    OID         NOT NULL,
+    closed_at    TIMESTAMPTZ NOT NULL,
+    CONSTRAINT rolled_alert_hours_pkey PRIMARY KEY (hour)
+);
+
+-- Every trigger of alerts and of its partitions. On a table that is no partition at the moment, those that count do nothing.
+CREATE FUNCTION alert_triggers() RETURNS TABLE (
+    name              TEXT,
+    event             TEXT,
+    transition_tables TEXT,
+    function          TEXT
+)
+LANGUAGE sql
+IMMUTABLE
+AS $$
+    VALUES
+        ('alerts_check_hosts_on_insert', 'INSERT', 'NEW TABLE AS written_alerts', 'alerts_check_hosts'),
+        ('alerts_check_hosts_on_update', 'UPDATE', 'NEW TABLE AS written_alerts', 'alerts_check_hosts'),
+        ('alerts_check_resends', 'INSERT', 'NEW TABLE AS written_alerts', 'alerts_check_resends'),
+        ('alerts_count_inserted', 'INSERT', 'NEW TABLE AS written_alerts', 'alerts_count_changes'),
+        ('alerts_count_updated', 'UPDATE', 'NEW TABLE AS written_alerts OLD TABLE AS removed_alerts', 'alerts_count_changes'),
+        ('alerts_count_deleted', 'DELETE', 'OLD TABLE AS removed_alerts', 'alerts_count_changes')
+$$;
+
+CREATE OR REPLACE FUNCTION add_alert_triggers(p_table REGCLASS) RETURNS VOID
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_trigger RECORD;
+BEGIN
+    FOR v_trigger IN
+        SELECT *
+        FROM alert_triggers()
+    LOOP
+        EXECUTE format(
+            'CREATE OR REPLACE TRIGGER %I
+                AFTER %s ON %s
+                REFERENCING %s
+                FOR EACH STATEMENT
+                EXECUTE FUNCTION %I()',
+            v_trigger.name,
+            v_trigger.event,
+            p_table,
+            v_trigger.transition_tables,
+            v_trigger.function
+        );
+    END LOOP;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION alert_partition_has_triggers(p_partition REGCLASS) RETURNS BOOLEAN
+LANGUAGE sql
+STABLE
+AS $$
+    SELECT count(*) = (SELECT count(*) FROM alert_triggers())
+    FROM pg_trigger
+    JOIN alert_triggers() AS ours
+        ON ours.name = tgname
+    WHERE tgrelid = p_partition
+$$;
+
+-- Adds what a statement changed in marked hours to their counts, in its own transaction. No lock and no exception block.
+CREATE FUNCTION alerts_count_changes() RETURNS TRIGGER
+LANGUAGE plpgsql
+SECURITY DEFINER
+AS $$
+DECLARE
+    v_through TIMESTAMPTZ;
+BEGIN
+    -- A month that is no partition has no part in the counts. This asks the catalogue as it is now, whatever the snapshot.
+    IF pg_partition_root(TG_RELID) IS DISTINCT FROM 'alerts'::regclass THEN
+        RETURN NULL;
+    END IF;
+
+    -- With an older snapshot than this moment's, the mark may be set and not be seen: then everything is added.
+    IF current_setting('transaction_isolation') = 'read committed' THEN
+        SELECT marked_through
+        INTO v_through
+        FROM alert_count_state;
+    END IF;
+    v_through := coalesce(v_through, 'infinity');
+
+    IF TG_OP = 'INSERT' THEN
+        -- What nearly every statement comes to.
+        IF NOT EXISTS (SELECT FROM written_alerts WHERE received_at < v_through) THEN
+            RETURN NULL;
+        END IF;
+
+        INSERT INTO alert_hour_counts (hour, alerts, severity, dimension, value)
+        SELECT
+            date_trunc('hour', changed.received_at, 'UTC'),
+            count(*),
+            changed.severity,
+            counted.dimension,
+            counted.value
+        FROM written_alerts AS changed
+        CROSS JOIN LATERAL (
+            VALUES
+                ('total', ''),
+                ('type', changed.tripwire_type::text),
+                ('host', changed.host_id::text),
+                ('rule', changed.rule_name)
+        ) AS counted (dimension, value)
+        WHERE changed.received_at < v_through
+        GROUP BY 1, changed.severity, counted.dimension, counted.value;
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO alert_hour_counts (hour, alerts, severity, dimension, value)
+        SELECT
+            date_trunc('hour', changed.received_at, 'UTC'),
+            -count(*),
+            changed.severity,
+            counted.dimension,
+            counted.value
+        FROM removed_alerts AS changed
+        CROSS JOIN LATERAL (
+            VALUES
+                ('total', ''),
+                ('type', changed.tripwire_type::text),
+                ('host', changed.host_id::text),
+                ('rule', changed.rule_name)
+        ) AS counted (dimension, value)
+        WHERE changed.received_at < v_through
+        GROUP BY 1, changed.severity, counted.dimension, counted.value;
+    ELSE
+        -- A total stays also where it is 0: by the totals the maintenance finds what to merge.
+        INSERT INTO alert_hour_counts (hour, alerts, severity, dimension, value)
+        SELECT
+            date_trunc('hour', changed.received_at, 'UTC'),
+            sum(changed.change),
+            changed.severity,
+            counted.dimension,
+            counted.value
+        FROM (
+            SELECT 1 AS change, received_at, severity, tripwire_type, host_id, rule_name
+            FROM written_alerts
+            UNION ALL
+            SELECT -1, received_at, severity, tripwire_type, host_id, rule_name
+            FROM removed_alerts
+        ) AS changed
+        CROSS JOIN LATERAL (
+            VALUES
+                ('total', ''),
+                ('type', changed.tripwire_type::text),
+                ('host', changed.host_id::text),
+                ('rule', changed.rule_name)
+        ) AS counted (dimension, value)
+        WHERE changed.received_at < v_through
+        GROUP BY 1, changed.severity, counted.dimension, counted.value
+        HAVING sum(changed.change) <> 0 OR counted.dimension = 'total';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+-- The partitions whose hours can be closed: tables with finite bounds of a year at the most, on which every trigger fires. Others are always read.
+CREATE FUNCTION list_countable_alert_partitions() RETURNS TABLE (
+    partition_id OID,
+    attached_by  XID,
+    stored_as    OID,
+    range_from   TIMESTAMPTZ,
+    range_to     TIMESTAMPTZ
+)
+LANGUAGE sql
+STABLE
+AS $$
+    SELECT
+        partition.oid,
+        pg_inherits.xmin,
+        partition.relfilenode,
+        bounds.range_from,
+        bounds.range_to
+    FROM pg_inherits
+    JOIN pg_class AS partition
+        ON partition.oid = pg_inherits.inhrelid
+    CROSS JOIN LATERAL regexp_match(
+        pg_get_expr(partition.relpartbound, partition.oid),
+        'FROM \(''([^'']*)''\) TO \(''([^'']*)''\)'
+    ) AS given
+    CROSS JOIN LATERAL (
+        SELECT given[1]::timestamptz AS range_from, given[2]::timestamptz AS range_to
+    ) AS bounds
+    WHERE pg_inherits.inhparent = 'alerts'::regclass
+        AND NOT pg_inherits.inhdetachpending
+        AND partition.relkind = 'r'
+        AND isfinite(bounds.range_from)
+        AND isfinite(bounds.range_to)
+        AND bounds.range_to <= bounds.range_from + INTERVAL '366 days'
+        AND NOT EXISTS (
+            SELECT
+            FROM alert_triggers() AS ours
+            LEFT JOIN pg_trigger
+                ON tgrelid = partition.oid
+                AND tgname = ours.name
+                AND tgenabled IN ('O', 'A')
+            WHERE ours.function = 'alerts_count_changes'
+                AND pg_trigger.oid IS NULL
+        )
+$$;
+
+-- The hours from and to the given moments whose sums are their counts at this moment.
+CREATE FUNCTION list_closed_alert_hours(p_from TIMESTAMPTZ, p_to TIMESTAMPTZ) RETURNS TABLE (
+    hour      TIMESTAMPTZ,
+    closed_at TIMESTAMPTZ
+)
+LANGUAGE sql
+STABLE
+ROWS 1000
+AS $$
+    SELECT
+        rolled.hour,
+        rolled.closed_at
+    FROM rolled_alert_hours AS rolled
+    JOIN pg_inherits
+        ON pg_inherits.inhrelid = rolled.partition_id
+        AND pg_inherits.inhparent = 'alerts'::regclass
+        AND pg_inherits.xmin = rolled.attached_by
+    JOIN pg_class AS partition
+        ON partition.oid = rolled.partition_id
+        AND partition.relfilenode = rolled.stored_as
+    WHERE NOT pg_inherits.inhdetachpending
+        AND rolled.hour >= p_from
+        AND rolled.hour <= p_to - INTERVAL '1 hour'
+$$;
+
+-- The newest hours that can be closed and are not, all of one partition and not far apart.
+CREATE FUNCTION list_open_alert_hours(p_settled_through TIMESTAMPTZ, p_max_hours INTEGER) RETURNS TABLE (
+    partition_id OID,
+    hour         TIMESTAMPTZ
+)
+LANGUAGE sql
+STABLE
+AS $$
+    WITH open AS (
+        SELECT
+            countable.partition_id,
+            hours.hour,
+            first_value(countable.partition_id) OVER newest AS newest_partition,
+            first_value(hours.hour) OVER newest AS newest_hour
+        FROM list_countable_alert_partitions() AS countable
+        CROSS JOIN LATERAL generate_series(
+            date_trunc('hour', countable.range_from + INTERVAL '1 hour' - INTERVAL '1 microsecond'),
+            least(countable.range_to, p_settled_through) - INTERVAL '1 hour',
+            INTERVAL '1 hour'
+        ) AS hours (hour)
+        WHERE isfinite(p_settled_through)
+            AND NOT EXISTS (
+                SELECT
+                FROM list_closed_alert_hours('-infinity', 'infinity') AS closed
+                WHERE closed.hour = hours.hour
+            )
+        WINDOW newest AS (ORDER BY hours.hour DESC)
+    )
+    SELECT
+        open.partition_id,
+        open.hour
+    FROM open
+    WHERE open.partition_id = open.newest_partition
+        AND open.hour > open.newest_hour - p_max_hours * INTERVAL '1 hour'
+$$;
+
+-- Counts hours of one partition. One statement, and so one snapshot: what was added and is visible is in the rows as well, and is
+-- replaced; what is added by a transaction that ends later stays, and is added to the sum.
+CREATE FUNCTION close_alert_hours(p_partition OID, p_hours TIMESTAMPTZ[]) RETURNS INTEGER
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_closed INTEGER;
+BEGIN
+    EXECUTE format(
+        'WITH replaced AS (
+            DELETE FROM alert_hour_counts
+            WHERE dimension IN (''total'', ''type'', ''host'', ''rule'')
+                AND hour BETWEEN $2 AND $3
+                AND hour = ANY ($1)
+        ),
+        counted AS (
+            INSERT INTO alert_hour_counts (hour, alerts, severity, dimension, value)
+            SELECT
+                found.hour,
+                count(*),
+                found.severity,
+                CASE GROUPING(found.tripwire_type, found.host_id, found.rule_name)
+                    WHEN 3 THEN ''type''
+                    WHEN 5 THEN ''host''
+                    WHEN 6 THEN ''rule''
+                    ELSE ''total''
+                END,
+                coalesce(found.tripwire_type::text, found.host_id::text, found.rule_name, '''')
+            FROM (
+                SELECT date_trunc(''hour'', received_at, ''UTC'') AS hour, severity, tripwire_type, host_id, rule_name
+                FROM %s
+                WHERE received_at >= $2
+                    AND received_at < $3 + INTERVAL ''1 hour''
+            ) AS found
+            WHERE found.hour = ANY ($1)
+            GROUP BY found.hour, found.severity, GROUPING SETS ((), (found.tripwire_type), (found.host_id), (found.rule_name))
+        ),
+        closed AS (
+            INSERT INTO rolled_alert_hours (hour, partition_id, attached_by, stored_as, closed_at)
+            SELECT hours.hour, countable.partition_id, countable.attached_by, countable.stored_as, clock_timestamp()
+            FROM list_countable_alert_partitions() AS countable
+            CROSS JOIN unnest($1) AS hours (hour)
+            WHERE countable.partition_id = $4
+            ON CONFLICT (hour) DO UPDATE
+            SET
+                partition_id = EXCLUDED.partition_id,
+                attached_by = EXCLUDED.attached_by,
+                stored_as = EXCLUDED.stored_as,
+                closed_at = EXCLUDED.closed_at
+            RETURNING hour
+        )
+        SELECT count(*)
+        FROM closed',
+        p_partition::regclass
+    )
+    INTO v_closed
+    USING
+        p_hours,
+        (SELECT min(hour) FROM unnest(p_hours) AS hours (hour)),
+        (SELECT max(hour) FROM unnest(p_hours) AS hours (hour)),
+        p_partition;
+    RETURN v_closed;
+END
+$$;
+
+-- Takes out the counts of hours that are closed no more: their partition is gone, or is another one now.
+CREATE FUNCTION forget_gone_alert_hours(p_max_hours INTEGER) RETURNS INTEGER
+LANGUAGE sql
+AS $$
+    WITH gone AS (
+        DELETE FROM rolled_alert_hours
+        WHERE hour IN (
+            SELECT rolled.hour
+            FROM rolled_alert_hours AS rolled
+            WHERE NOT EXISTS (
+                SELECT
+                FROM list_closed_alert_hours('-infinity', 'infinity') AS closed
+                WHERE closed.hour = rolled.hour
+            )
+            ORDER BY rolled.hour
+            LIMIT p_max_hours
+        )
+        RETURNING hour
+    ),
+    removed AS (
+        DELETE FROM alert_hour_counts
+        WHERE dimension IN ('total', 'type', 'host', 'rule')
+            AND hour IN (SELECT hour FROM gone)
+    )
+    SELECT count(*)::integer
+    FROM gone
+$$;
+
+-- Makes one row of many, where writers added often, and takes out what was added to hours that are not closed: what is visible now will
+-- be in the rows when they are.
+CREATE FUNCTION merge_alert_hour_counts(p_max_hours INTEGER) RETURNS INTEGER
+LANGUAGE sql
+AS $$
+    WITH found AS (
+        SELECT
+            added.hour,
+            rolled.hour IS NOT NULL AS is_closed
+        FROM (
+            SELECT hour, count(*) AS added_rows
+            FROM alert_hour_counts
+            WHERE dimension = 'total'
+            GROUP BY hour
+        ) AS added
+        LEFT JOIN rolled_alert_hours AS rolled
+            ON rolled.hour = added.hour
+        WHERE added.added_rows > 32
+            OR rolled.hour IS NULL
+        LIMIT p_max_hours
+    ),
+    removed AS (
+        DELETE FROM alert_hour_counts
+        WHERE dimension IN ('total', 'type', 'host', 'rule')
+            AND hour IN (SELECT hour FROM found)
+        RETURNING hour, alerts, severity, dimension, value
+    ),
+    merged AS (
+        INSERT INTO alert_hour_counts (hour, alerts, severity, dimension, value)
+        SELECT hour, sum(alerts), severity, dimension, value
+        FROM removed
+        JOIN found
+            USING (hour)
+        WHERE found.is_closed
+        GROUP BY hour, severity, dimension, value
+        HAVING sum(alerts) <> 0
+    )
+    SELECT count(*)::integer
+    FROM found
+$$;
+
+-- Moves the mark, as far as that is possible at this moment. Each of the three steps belongs to a transaction of its own: setting the mark,
+-- writing down which transactions may not have seen it, and finding that all of these have ended. Nothing waits.
+-- Returns whether it changed something; settled_through says how far hours can be closed.
+CREATE FUNCTION move_alert_count_mark(OUT moved BOOLEAN, OUT is_settled BOOLEAN, OUT settled_through TIMESTAMPTZ)
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+DECLARE
+    -- Late by so much, an alert still costs nothing more than any other.
+    c_grace CONSTANT INTERVAL := INTERVAL '5 minutes';
+    v_due   CONSTANT TIMESTAMPTZ := date_trunc('hour', clock_timestamp() - c_grace, 'UTC');
+    v_state alert_count_state%ROWTYPE;
+BEGIN
+    moved := false;
+    SELECT *
+    INTO v_state
+    FROM alert_count_state;
+
+    IF v_state.settled_through < v_state.marked_through THEN
+        IF v_state.marked_by = pg_current_xact_id() THEN
+            NULL;
+        -- One of a later time than now was restored from another server.
+        ELSIF v_state.wait_for IS NULL OR v_state.wait_for > pg_snapshot_xmax(pg_current_snapshot()) THEN
+            UPDATE alert_count_state
+            SET wait_for = pg_snapshot_xmax(pg_current_snapshot())
+            RETURNING * INTO v_state;
+            moved := true;
+        ELSIF pg_snapshot_xmin(pg_current_snapshot()) >= v_state.wait_for THEN
+            UPDATE alert_count_state
+            SET settled_through = marked_through, wait_for = NULL
+            RETURNING * INTO v_state;
+            moved := true;
+        END IF;
+    END IF;
+
+    -- A clock that was ahead and was put right: without this, every alert would be a late one until then.
+    IF v_state.marked_through > v_due + INTERVAL '1 day' THEN
+        DELETE FROM rolled_alert_hours
+        WHERE hour >= v_due;
+        UPDATE alert_count_state
+        SET
+            settled_through = least(settled_through, v_due),
+            marked_through = v_due,
+            marked_by = pg_current_xact_id(),
+            wait_for = NULL
+        RETURNING * INTO v_state;
+        moved := true;
+    ELSIF v_state.settled_through = v_state.marked_through AND v_state.marked_through < v_due THEN
+        UPDATE alert_count_state
+        SET marked_through = v_due, marked_by = pg_current_xact_id(), wait_for = NULL
+        RETURNING * INTO v_state;
+        moved := true;
+    END IF;
+
+    settled_through := v_state.settled_through;
+    is_settled := v_state.settled_through = v_state.marked_through;
+END
+$$;
+
+-- One step of counting, for any client or scheduler: closes up to so many hours, the newest first. It never waits for others, and what it
+-- does is short; to be called until state is no longer 'working'. 'waiting': for transactions that are older than the newest mark, so that the
+-- hours before it are read for the time being. 'busy': another one is at work. 'done': nothing is left.
+CREATE FUNCTION roll_up_alert_hours(
+    p_max_hours INTEGER DEFAULT 24,
+    OUT state TEXT,
+    OUT closed_hours INTEGER,
+    OUT forgotten_hours INTEGER,
+    OUT merged_hours INTEGER,
+    OUT settled_through TIMESTAMPTZ
+)
+LANGUAGE plpgsql
+SECURITY DEFINER
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_mark      RECORD;
+    v_partition OID;
+    v_hours     TIMESTAMPTZ[];
+BEGIN
+    IF p_max_hours IS NULL OR p_max_hours NOT BETWEEN 1 AND 10000 THEN
+        RAISE EXCEPTION 'roll_up_alert_hours: expected 1 to 10000 hours, got %', p_max_hours
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    closed_hours := 0;
+    forgotten_hours := 0;
+    merged_hours := 0;
+    -- On a replica the counts arrive by themselves.
+    IF pg_is_in_recovery() THEN
+        state := 'done';
+        RETURN;
+    END IF;
+
+    PERFORM
+    FROM alert_count_state
+    FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        state := 'busy';
+        RETURN;
+    END IF;
+
+    v_mark := move_alert_count_mark();
+    settled_through := v_mark.settled_through;
+
+    forgotten_hours := forget_gone_alert_hours(p_max_hours);
+    SELECT min(open.partition_id), array_agg(open.hour)
+    INTO v_partition, v_hours
+    FROM list_open_alert_hours(settled_through, p_max_hours) AS open;
+    IF v_partition IS NOT NULL THEN
+        closed_hours := close_alert_hours(v_partition, v_hours);
+    ELSIF forgotten_hours = 0 THEN
+        merged_hours := merge_alert_hour_counts(p_max_hours);
+    END IF;
+
+    state := CASE
+        WHEN v_mark.moved OR closed_hours > 0 OR forgotten_hours > 0 OR merged_hours > 0 THEN 'working'
+        WHEN NOT v_mark.is_settled THEN 'waiting'
+        ELSE 'done'
+    END;
+END
+$$;
+
+-- Opens hours again: they are read until they are counted anew.
+CREATE FUNCTION reopen_alert_hours(p_hours TIMESTAMPTZ[]) RETURNS INTEGER
+LANGUAGE sql
+SECURITY DEFINER
+AS $$
+    WITH reopened AS (
+        DELETE FROM rolled_alert_hours
+        WHERE hour = ANY (p_hours)
+        RETURNING hour
+    )
+    SELECT count(*)::integer
+    FROM reopened
+$$;
+
+-- As in 006 and 010.
+DO $$
+DECLARE
+    v_function TEXT;
+BEGIN
+    FOREACH v_function IN ARRAY ARRAY[
+        'alert_triggers()',
+        'add_alert_triggers(REGCLASS)',
+        'alert_partition_has_triggers(REGCLASS)',
+        'alerts_count_changes()',
+        'list_countable_alert_partitions()',
+        'list_closed_alert_hours(TIMESTAMPTZ, TIMESTAMPTZ)',
+        'list_open_alert_hours(TIMESTAMPTZ, INTEGER)',
+        'close_alert_hours(OID, TIMESTAMPTZ[])',
+        'forget_gone_alert_hours(INTEGER)',
+        'merge_alert_hour_counts(INTEGER)',
+        'move_alert_count_mark()',
+        'roll_up_alert_hours(INTEGER)',
+        'reopen_alert_hours(TIMESTAMPTZ[])'
+    ]
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', v_function, current_schema());
+        -- A setting more costs each statement that writes alerts a little, and this function needs no other.
+        CONTINUE WHEN v_function = 'alerts_count_changes()';
+        EXECUTE format('ALTER FUNCTION %s SET TimeZone = ''UTC''', v_function);
+        EXECUTE format('ALTER FUNCTION %s SET DateStyle = ''ISO''', v_function);
+    END LOOP;
+END
+$$;
+
+ALTER FUNCTION roll_up_alert_hours(INTEGER) SET lock_timeout = '1s';
+
+REVOKE EXECUTE ON FUNCTION alerts_count_changes() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION roll_up_alert_hours(INTEGER) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION reopen_alert_hours(TIMESTAMPTZ[]) FROM PUBLIC;
+
+SELECT add_alert_triggers('alerts');
+
+SELECT add_alert_triggers(inhrelid)
+FROM pg_inherits
+JOIN pg_class
+    ON pg_class.oid = inhrelid
+WHERE inhparent = 'alerts'::regclass
+    AND relkind IN ('r', 'p');

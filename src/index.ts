@@ -54,6 +54,23 @@ export {
   TRIPWIRE_TYPES,
   type TripwireType,
 } from './model/alert.ts'
+export {
+  type AlertCountCheck,
+  type AlertCountFinding,
+  type AlertCountGroup,
+  type AlertCountSpan,
+  type AlertRollUp,
+  type AlertTimelineBucket,
+  type AlertTimelineQuery,
+  type CheckAlertCountsOptions,
+  type HostAlertCount,
+  type RuleAlertCount,
+  TIMELINE_BUCKETS,
+  TIMELINE_GROUPS,
+  type TimelineBucket,
+  type TimelineGroup,
+  type TopAlertsQuery,
+} from './model/alert-counts.ts'
 export type {
   AuditCheckpoint,
   AuditCheckpointOptions,

@@ -1,4 +1,8 @@
 import { EventEmitter } from 'node:events'
+import { alertTimeline } from './alerts/counts/alert-timeline.ts'
+import { checkAlertCounts } from './alerts/counts/check-alert-counts.ts'
+import { rollUpAlertHours } from './alerts/counts/roll-up-alert-hours.ts'
+import { topAlertHosts, topAlertRules } from './alerts/counts/top-alerts.ts'
 import { discardDeadLetters } from './alerts/dead-letters/discard-dead-letters.ts'
 import { listDeadLetters } from './alerts/dead-letters/list-dead-letters.ts'
 import { Ingest } from './alerts/ingest.ts'
@@ -15,6 +19,16 @@ import { getHost, listHosts } from './hosts/read-hosts.ts'
 import { upsertHost } from './hosts/upsert-host.ts'
 import { requireSchema } from './migrate/require-schema.ts'
 import type { AlertPage, AlertQuery, AlertReceipt, NewAlert } from './model/alert.ts'
+import type {
+  AlertCountCheck,
+  AlertRollUp,
+  AlertTimelineBucket,
+  AlertTimelineQuery,
+  CheckAlertCountsOptions,
+  HostAlertCount,
+  RuleAlertCount,
+  TopAlertsQuery,
+} from './model/alert-counts.ts'
 import type { AuditCheckpoint, AuditCheckpointOptions } from './model/audit-checkpoint.ts'
 import type { AppendAuditOptions, AuditEntry, AuditQuery, NewAuditEntry } from './model/audit-entry.ts'
 import type {
@@ -48,6 +62,7 @@ import { mendOnce } from './partitions/mend-partitions.ts'
 import { type RestoredPartition, restorePartition } from './partitions/restore-partition.ts'
 import { planDueMonths } from './partitions/retention/apply-retention.ts'
 import { parseRetention } from './partitions/retention/retention-policy.ts'
+import type { CallLimits } from './pg/call-limits.ts'
 import { Database, type QueryRunner } from './pg/database.ts'
 import { getRule, listRules } from './rules/read-rules.ts'
 import { createRule, deleteRule, updateRule } from './rules/write-rules.ts'
@@ -129,7 +144,15 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
     this.#audit = new AuditWriter({ ...options, appendDb: this.#auditDb, insertDb: this.#db })
     this.#maintenance = new MaintenanceService({
       intervalMs: options.maintenanceIntervalMs,
-      maintain: signal => maintain(this.#maintenanceDb, { ...options, schemaVersion, signal }),
+      maintain: signal =>
+        maintain(this.#maintenanceDb, {
+          ...options,
+          schemaVersion,
+          signal,
+          rollUpAlerts: async () => {
+            await rollUpAlertHours(this.#maintenanceDb, signal)
+          },
+        }),
       onFinished: report => this.emit('maintenanceFinished', report),
       onFailed: error => this.emit('maintenanceFailed', { error }),
     })
@@ -210,6 +233,50 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
   /** A page of alerts, newest first. Only the months between `from` and `to` are read. */
   async queryAlerts(query: AlertQuery, options: CallOptions = {}): Promise<AlertPage> {
     return queryAlerts(this.#reader(options), query)
+  }
+
+  /**
+   * How many alerts were received in each minute, hour, day, week or month (UTC), in order, with the empty ones. Exact at every moment: hours
+   * that are over come from counts that writers keep exact, everything else from the alerts.
+   *
+   * ```ts
+   * const buckets = await store.alertTimeline({ from, to, bucket: 'hour', groupBy: 'severity' })
+   * ```
+   */
+  async alertTimeline(
+    query: AlertTimelineQuery,
+    options: CallOptions = {},
+  ): Promise<readonly AlertTimelineBucket[]> {
+    return alertTimeline(this.#db, query, this.#limitsOf(options))
+  }
+
+  /** The hosts with the most alerts, the most first; as exact as `alertTimeline`. */
+  async topAlertHosts(query: TopAlertsQuery, options: CallOptions = {}): Promise<readonly HostAlertCount[]> {
+    return topAlertHosts(this.#db, query, this.#limitsOf(options))
+  }
+
+  /** The rules with the most alerts, the most first; as exact as `alertTimeline`. */
+  async topAlertRules(query: TopAlertsQuery, options: CallOptions = {}): Promise<readonly RuleAlertCount[]> {
+    return topAlertRules(this.#db, query, this.#limitsOf(options))
+  }
+
+  /**
+   * Counts closed hours again from the alerts, and compares: each day in one snapshot, while writers go on. What
+   * differs is no error but a finding; with `reopen`, such hours are read from then on, and counted anew by the next maintenance.
+   */
+  async checkAlertCounts(
+    options: CheckAlertCountsOptions = {},
+    callOptions: Pick<CallOptions, 'signal'> = {},
+  ): Promise<AlertCountCheck> {
+    return checkAlertCounts(this.#maintenanceDb, options, {
+      signal: this.#limitsOf(callOptions).signal ?? this.#maintenance.signal,
+    })
+  }
+
+  /** What the maintenance does by itself, now: counts the alerts of hours that are over, the newest first, for a minute at the most. */
+  async rollUpAlertCounts(): Promise<AlertRollUp> {
+    this.#refuseWhenClosed()
+    return rollUpAlertHours(this.#maintenanceDb, this.#maintenance.signal)
   }
 
   /** Registers a host, or updates the host with this name, whose id stays. Returns the id in effect. */
@@ -338,17 +405,18 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
    */
   async exportAuditEvidence(options: AuditEvidenceOptions): Promise<AuditEvidence> {
     this.#refuseWhenClosed()
-    return exportEvidence(this.#maintenanceDb, options)
+    return exportEvidence(this.#maintenanceDb, options, { signal: this.#maintenance.signal })
   }
 
   /**
    * Deletes the oldest entries of a chain, up to the last one of a bundle that verifies and holds the same entries. A signed manifest stands
    * for them from then on, and an entry at the end of the chain tells who did it. The rest of the chain stays verifiable.
    * @throws TripwireStorageError AUDIT_DAMAGED when the bundle or the chain does not verify, or they differ: nothing is deleted.
+   *   The reason of the signal, and then nothing is deleted, either. DatabaseError CONNECTION_FAILED: it may be done.
    */
   async pruneAuditChain(options: AuditPruneOptions): Promise<AuditPruning> {
     this.#refuseWhenClosed()
-    return pruneChain(this.#maintenanceDb, options)
+    return pruneChain(this.#maintenanceDb, options, { signal: this.#maintenance.signal })
   }
 
   /** Every partition of alerts, and the months that are on their way out. Oldest first. */
@@ -480,9 +548,13 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
 
   /** For what reads: within the limits of a call. */
   #reader(options: CallOptions): QueryRunner {
+    return this.#db.withLimits(this.#limitsOf(options))
+  }
+
+  #limitsOf(options: CallOptions): CallLimits {
     this.#refuseWhenClosed()
     const given = parseCallOptions('options', parseObject('options', options, CALL_OPTIONS))
-    return this.#db.withLimits({ ...given, timeoutMs: given.timeoutMs ?? this.#options.queryTimeoutMs })
+    return { ...given, timeoutMs: given.timeoutMs ?? this.#options.queryTimeoutMs }
   }
 
   #refuseWhenClosed(): void {

@@ -245,19 +245,27 @@ LANGUAGE sql
 STABLE
 ROWS 1000
 AS $$
+    -- Apart, so that the few partitions are looked up once and not for every hour.
+    WITH attached AS MATERIALIZED (
+        SELECT
+            partition.oid AS partition_id,
+            pg_inherits.xmin AS attached_by,
+            partition.relfilenode AS stored_as
+        FROM pg_inherits
+        JOIN pg_class AS partition
+            ON partition.oid = pg_inherits.inhrelid
+        WHERE pg_inherits.inhparent = 'alerts'::regclass
+            AND NOT pg_inherits.inhdetachpending
+    )
     SELECT
         rolled.hour,
         rolled.closed_at
     FROM rolled_alert_hours AS rolled
-    JOIN pg_inherits
-        ON pg_inherits.inhrelid = rolled.partition_id
-        AND pg_inherits.inhparent = 'alerts'::regclass
-        AND pg_inherits.xmin = rolled.attached_by
-    JOIN pg_class AS partition
-        ON partition.oid = rolled.partition_id
-        AND partition.relfilenode = rolled.stored_as
-    WHERE NOT pg_inherits.inhdetachpending
-        AND rolled.hour >= p_from
+    JOIN attached
+        ON attached.partition_id = rolled.partition_id
+        AND attached.attached_by = rolled.attached_by
+        AND attached.stored_as = rolled.stored_as
+    WHERE rolled.hour >= p_from
         AND rolled.hour <= p_to - INTERVAL '1 hour'
 $$;
 

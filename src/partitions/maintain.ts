@@ -16,6 +16,8 @@ export interface MaintainOptions {
   readonly retention: RetentionPolicy | undefined
   readonly schemaVersion: number
   readonly signal: AbortSignal
+  /** Counts the alerts of hours that are over. */
+  readonly rollUpAlerts: () => Promise<void>
 }
 
 const SKIPPED_RETENTION: RetentionReport = { skipped: true, retired: [], failures: [] }
@@ -23,7 +25,7 @@ const SKIPPED = { ...SKIPPED_RETENTION, made: [], finalized: [], completed: [] }
 
 /**
  * Makes the months ahead, finishes detachments that were cut, completes months that were made by hand, and applies the
- * retention, each for itself. Does nothing while another maintainer is at work.
+ * retention, and counts alerts, each for itself. Does nothing while another maintainer is at work.
  * @throws TripwireStorageError when the database cannot be asked, and the signal's reason.
  */
 export async function maintain(db: Database, options: MaintainOptions): Promise<MaintenanceReport> {
@@ -35,6 +37,7 @@ export async function maintain(db: Database, options: MaintainOptions): Promise<
     const retired = options.retention
       ? await applyRetention(db, options.retention, options.schemaVersion, actions)
       : []
+    await actions.run('count', null, options.rollUpAlerts)
     const { failures } = actions
     await recordMaintenance(db, 'maintenance', failures, { monthsAhead: options.monthsAhead })
     return { skipped: false, made, finalized, completed, retired, failures }

@@ -21,7 +21,8 @@ export const ERROR_CODES = {
   SPOOL_IN_USE: 'Another process or store has the spool folder.',
   SPOOL_FULL: 'The spool has reached its size limit, or the disk is full, so the alerts were not taken.',
   SPOOL_FAILED: 'The spool folder cannot be used. `cause` says why.',
-  TIMEOUT: 'A call took longer than its `timeoutMs`, and the server was asked to stop it. Nothing was changed.',
+  TIMEOUT:
+    'A call took longer than its `timeoutMs`, and the server was asked to stop it. Nothing was changed.',
   STORE_CLOSED: 'The store was closed and takes no more calls.',
   CONNECTION_FAILED:
     'The database cannot be reached, or the connection broke. The outcome of a write is unknown.',
@@ -34,6 +35,8 @@ export const ERROR_CODES = {
     'The migration files, the recorded version and the tables do not fit each other. The message names each difference.',
   MIGRATION_FAILED: 'A migration failed and was rolled back. `cause` holds the error of the database.',
   MIGRATION_LOCKED: 'Another migration holds the lock and did not finish in time.',
+  TAIL_EXPIRED:
+    'A tail cannot go on from its place: the journal does not reach back so far, or the database is another one or was set back.',
   ARCHIVE_FAILED:
     'A month cannot be archived, or its archive cannot be read: the table, the folder or the disk. `cause` says why.',
   ARCHIVE_MISMATCH:

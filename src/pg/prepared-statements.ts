@@ -54,7 +54,8 @@ export class PreparedStatements {
   }
 }
 
-async function leadsToServer(client: pg.PoolClient): Promise<boolean> {
+/** Whether a connection leads to the server process itself, and not to a pooler. Asks the server. */
+export async function leadsToServer(client: pg.ClientBase): Promise<boolean> {
   if (!('processID' in client)) return false
   const { rows } = await client.query<{ pid: number }>(READ_BACKEND_PID)
   return rows[0]?.pid === client.processID

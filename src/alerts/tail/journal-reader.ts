@@ -1,0 +1,80 @@
+import { TripwireStorageError } from '../../errors.ts'
+import type { QueryRunner } from '../../pg/database.ts'
+import type { AlertFilter } from '../query/alert-filter.ts'
+import { type JournalView, readJournal } from './read-journal.ts'
+import { readTailPage, type TailPage } from './read-tail-page.ts'
+import { caughtUp, type TailPosition } from './tail-position.ts'
+
+const RENEW_JOURNAL = `
+  SELECT renew_alert_journal()`
+
+/** Where a tail stands, and in which database. */
+export interface TailPlace {
+  readonly identity: string
+  readonly position: TailPosition
+}
+
+/** A page, and the database that its positions belong to. */
+export interface JournalPage extends TailPage {
+  readonly identity: string
+}
+
+/**
+ * The place at the end of the journal, behind everything that is committed. A journal that came from another database is begun anew.
+ * @throws TripwireStorageError QUERY_FAILED on a standby.
+ */
+export async function findEnd(db: QueryRunner): Promise<TailPlace> {
+  const view = await readOwnJournal(db)
+  return { identity: view.identity, position: caughtUp(view.newest, view.snapshot) }
+}
+
+/**
+ * The next page behind a position.
+ * @param identity of the database that the position belongs to; absent for one that begins with a moment.
+ * @throws TripwireStorageError TAIL_EXPIRED when it cannot be told any more what was committed since. QUERY_FAILED on a standby.
+ */
+export async function readNextPage(
+  db: QueryRunner,
+  { identity, position }: { readonly identity: string | undefined; readonly position: TailPosition },
+  filter: AlertFilter,
+): Promise<JournalPage> {
+  const view = await readOwnJournal(db, position)
+  requireReach(view, position, identity)
+  return { ...(await readTailPage(db, position, view, filter)), identity: view.identity }
+}
+
+async function readOwnJournal(db: QueryRunner, position?: TailPosition): Promise<JournalView> {
+  const view = await readJournal(db, position)
+  if (view.isStandby) {
+    throw new TripwireStorageError('QUERY_FAILED', 'a standby does not tell which transactions are running', {
+      hint: 'follow alerts on the primary server',
+    })
+  }
+  if (view.isOwn) return view
+  await db.query(RENEW_JOURNAL)
+  return readJournal(db, position)
+}
+
+function requireReach(view: JournalView, position: TailPosition, identity: string | undefined): void {
+  const { newest, open, since } = position
+  if (identity !== undefined && identity !== view.identity) {
+    throw expired(position, 'the place is one in another database, or in this one before it was restored')
+  }
+  if (since !== null) {
+    if (view.reachesBack) return
+    throw expired(position, `the journal of alerts does not reach back to ${since}`)
+  }
+  if (newest.xid < view.prunedThrough || open.some(xid => xid <= view.prunedThrough)) {
+    throw expired(position, 'the journal of alerts does not reach back to that place any more')
+  }
+  if (!view.hasNewest && newest.xid !== view.prunedThrough) {
+    throw expired(position, 'the database was set back to an earlier moment, and lacks what was delivered')
+  }
+}
+
+function expired({ newest, since }: TailPosition, reason: string): TripwireStorageError {
+  const from = since ?? newest.writtenAt
+  return new TripwireStorageError('TAIL_EXPIRED', `this tail cannot go on: ${reason}`, {
+    hint: `read what is missing with streamAlerts${from === null ? '' : ` from ${from}`}, and tail from now on`,
+  })
+}

@@ -1,0 +1,76 @@
+import type { Alert } from '../../model/alert.ts'
+import type { QueryRunner } from '../../pg/database.ts'
+import type { AlertFilter } from '../query/alert-filter.ts'
+import type { JournalSpan, JournalView } from './read-journal.ts'
+import { MOST_OF_SPAN, readTailAlerts } from './read-tail-alerts.ts'
+import {
+  type AlertPlace,
+  behindTransaction,
+  caughtUp,
+  type TailPosition,
+  withinTransaction,
+} from './tail-position.ts'
+
+/** How many alerts the spans of one page hold at the most; one span may hold more, and then is read in parts. */
+const MOST_ALERTS = 1000
+
+export interface TailEntry {
+  readonly alert: Alert
+  /** The position behind this alert. */
+  readonly positionAfter: () => TailPosition
+}
+
+export interface TailPage {
+  readonly entries: readonly TailEntry[]
+  /** Behind everything that the page looked at, also where the filter let nothing pass. */
+  readonly position: TailPosition
+  readonly hasMore: boolean
+}
+
+const LAST_UUID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+
+/** Reads the alerts of what the journal shows next, as many as make a page. */
+export async function readTailPage(
+  db: QueryRunner,
+  start: TailPosition,
+  view: JournalView,
+  filter: AlertFilter,
+): Promise<TailPage> {
+  const spans = takeSpans(view.spans)
+  const found = spans.length === 0 ? [] : await readTailAlerts(db, spans, start.partial?.after, filter)
+  const entries: TailEntry[] = []
+  let position = start
+  for (const [index, span] of spans.entries()) {
+    const alerts = found[index] ?? []
+    const behind = (place: AlertPlace) => withinTransaction(start, view.snapshot, span, place)
+    for (const alert of alerts) entries.push({ alert, positionAfter: () => behind(alert) })
+    const last = alerts.at(-1)
+    if (last && alerts.length === MOST_OF_SPAN) return { entries, position: behind(last), hasMore: true }
+    position = isWhole(view, index)
+      ? behindTransaction(start, view.snapshot, span)
+      : behind({ receivedAt: span.newest, alertId: LAST_UUID, hostId: LAST_UUID })
+  }
+  // While a transaction was partly delivered, it alone was looked at.
+  const hasMore = view.hasMore || spans.length < view.spans.length || start.partial !== null
+  if (hasMore && spans.length === 0 && start.partial !== null) {
+    position = { ...start, open: start.open.filter(xid => xid !== start.partial?.xid), partial: null }
+  }
+  return { entries, position: hasMore ? position : caughtUp(view.newest, view.snapshot), hasMore }
+}
+
+function takeSpans(spans: readonly JournalSpan[]): readonly JournalSpan[] {
+  let alerts = 0
+  let taken = 0
+  for (const span of spans) {
+    alerts += span.alerts
+    if (taken > 0 && alerts > MOST_ALERTS) break
+    taken++
+  }
+  return spans.slice(0, taken)
+}
+
+/** Whether the span at this index is the last one of its transaction. */
+function isWhole({ spans, isCut }: JournalView, index: number): boolean {
+  const next = spans[index + 1]
+  return next === undefined ? !isCut : next.xid !== spans[index]?.xid
+}

@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto'
+import { InvalidInputError } from '../../errors.ts'
+import type { AlertFilter } from '../query/alert-filter.ts'
+import type { AlertPlace, TailPosition } from './tail-position.ts'
+
+/**
+ * A position as text, for a consumer to keep: bound to the database and to the filter, with a check against changes. It needs no
+ * secret: one that was forged names another position of the same tail, and nothing that its holder may not read.
+ */
+
+const VERSION = 1
+const CHECK_BYTES = 8
+const LONGEST_TOKEN = 65_536
+const EXPECTED = 'a resumeToken of a tail with the same filter'
+
+interface TokenContent {
+  readonly identity: string
+  readonly position: TailPosition
+}
+
+export function encodeResumeToken({ identity, position }: TokenContent, filter: AlertFilter): string {
+  const { newest, open, partial, since } = position
+  const content = Buffer.from(
+    JSON.stringify([
+      VERSION,
+      identity,
+      [String(newest.xid), newest.writtenAt],
+      open.map(String),
+      partial && [String(partial.xid), partial.after.receivedAt, partial.after.alertId, partial.after.hostId],
+      since,
+    ]),
+  )
+  return Buffer.concat([checkOf(content, filter), content]).toString('base64url')
+}
+
+/** @throws InvalidInputError */
+export function decodeResumeToken(field: string, token: unknown, filter: AlertFilter): TokenContent {
+  const refused = () => new InvalidInputError(field, token, EXPECTED)
+  if (typeof token !== 'string' || token.length > LONGEST_TOKEN) throw refused()
+  const bytes = Buffer.from(token, 'base64url')
+  // Node passes over what is not base64url, and over bits behind the last byte.
+  if (bytes.toString('base64url') !== token) throw refused()
+  const content = bytes.subarray(CHECK_BYTES)
+  if (!bytes.subarray(0, CHECK_BYTES).equals(checkOf(content, filter))) throw refused()
+  const parsed = parseContent(content.toString())
+  if (!parsed) throw refused()
+  return parsed
+}
+
+/** Of the filter as well, so that a token of another one does not pass. */
+function checkOf(content: Buffer, filter: AlertFilter): Buffer {
+  const { hostIds, severities, tripwireTypes, ruleNames, detail } = filter
+  return createHash('sha256')
+    .update(JSON.stringify(['alert tail', hostIds, severities, tripwireTypes, ruleNames, detail]))
+    .update('\0')
+    .update(content)
+    .digest()
+    .subarray(0, CHECK_BYTES)
+}
+
+function parseContent(text: string): TokenContent | undefined {
+  const content = parseList(parseJsonText(text), 6)
+  if (!content) return undefined
+  const [version, identity, newestPair, openList, partialList, since] = content
+  const newest = parseList(newestPair, 2)
+  const newestXid = parseXid(newest?.[0])
+  const writtenAt = newest?.[1]
+  const open = Array.isArray(openList) ? openList.map(parseXid) : undefined
+  const partial = partialList === null ? null : parsePartial(partialList)
+  if (version !== VERSION || typeof identity !== 'string' || newestXid === undefined) return undefined
+  if (!isTextOrNull(writtenAt) || !open || partial === undefined || !isTextOrNull(since)) return undefined
+  const known = open.filter(xid => xid !== undefined)
+  if (known.length < open.length) return undefined
+  return { identity, position: { newest: { xid: newestXid, writtenAt }, open: known, partial, since } }
+}
+
+function parsePartial(value: unknown): TailPosition['partial'] | undefined {
+  const [number, receivedAt, alertId, hostId] = parseList(value, 4) ?? []
+  const xid = parseXid(number)
+  if (xid === undefined || typeof receivedAt !== 'string') return undefined
+  if (typeof alertId !== 'string' || typeof hostId !== 'string') return undefined
+  const after: AlertPlace = { receivedAt, alertId, hostId }
+  return { xid, after }
+}
+
+function parseJsonText(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function parseList(value: unknown, length: number): readonly unknown[] | undefined {
+  return Array.isArray(value) && value.length === length ? value : undefined
+}
+
+function parseXid(value: unknown): bigint | undefined {
+  return typeof value === 'string' && /^\d{1,20}$/.test(value) ? BigInt(value) : undefined
+}
+
+function isTextOrNull(value: unknown): value is string | null {
+  return value === null || typeof value === 'string'
+}

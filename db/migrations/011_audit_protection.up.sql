@@ -19,7 +19,9 @@ CREATE TABLE audit_prunings (
     pruned_at          TIMESTAMPTZ NOT NULL DEFAULT now(),
     CONSTRAINT audit_prunings_pkey PRIMARY KEY (pruning_id),
     CONSTRAINT audit_prunings_host_fkey FOREIGN KEY (host_id) REFERENCES hosts (host_id),
-    CONSTRAINT audit_prunings_once UNIQUE (host_id, through_sequence)
+    CONSTRAINT audit_prunings_once UNIQUE (host_id, through_sequence),
+    -- Whoever verifies reads all of them.
+    CONSTRAINT audit_prunings_manifest_is_short CHECK (octet_length(manifest) BETWEEN 1 AND 8192)
 );
 
 -- Locks the chains of some hosts until the transaction ends, always in one order, and returns their heads. A chain without entries

@@ -17,7 +17,7 @@ export interface AuditCheckpointOptions {
   /** A folder that keeps all checkpoints, each named for its time. Each head of the newest one must be found again. */
   readonly folder?: string | undefined
   readonly signal?: AbortSignal | undefined
-  /** Called now and then while entries are verified. */
+  /** Called now and then while entries are verified. What it throws ends the call, and is thrown; nothing is signed then. */
   readonly onProgress?: ((progress: AuditCheckpointProgress) => void) | undefined
 }
 

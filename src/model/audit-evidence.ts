@@ -72,8 +72,9 @@ export interface AuditPruneOptions {
    * must be the one that signed the bundle's checkpoint.
    */
   readonly key: string
-  /** Who does it; it stands in the audit entry. */
+  /** Who does it, 1 to 255 characters; it stands in the audit entry. */
   readonly actor: string
+  readonly signal?: AbortSignal | undefined
 }
 
 /** A prefix of a chain that was deleted. */

@@ -193,7 +193,7 @@ export interface VerifyAuditOptions {
   /** How many findings are returned, 1 to 100,000. All are counted. Defaults to 100. */
   readonly maxFindings?: number | undefined
   readonly signal?: AbortSignal | undefined
-  /** Called some hundred times a minute at most, while entries are read. */
+  /** Called some hundred times a minute at most, while entries are read. What it throws ends the call, and is thrown. */
   readonly onProgress?: ((progress: AuditVerificationProgress) => void) | undefined
 }
 

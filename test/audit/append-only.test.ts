@@ -197,6 +197,22 @@ describe('F33: an INSERT of any client is refused', () => {
     await insertNext('event_hash, hash_version', `${A}, 1`)
   })
 
+  it.each(['', 'x'.repeat(8193)])(
+    'of a pruning whose manifest cannot be one: $length characters',
+    async manifest => {
+      const inserted = database.sql(
+        `INSERT INTO audit_prunings (
+         host_id, through_sequence, through_event_hash, through_link_hash, through_created_at, manifest
+       )
+       VALUES ('${hostId}', 1, repeat('0', 64), repeat('0', 64), now(), '${manifest}')`,
+      )
+      expect(await rejection(inserted)).toMatchObject({
+        code: '23514',
+        constraint: 'audit_prunings_manifest_is_short',
+      })
+    },
+  )
+
   it('that fills a pruned prefix again', async () => {
     await recordPruning(hostId, 2)
     await database.sql(`DELETE FROM audit_entries WHERE host_id = '${hostId}' AND sequence_num <= 2`)

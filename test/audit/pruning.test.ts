@@ -265,6 +265,45 @@ describe('pruning is refused, and nothing is deleted,', () => {
     await expectRefused(bundle, { code: 'INVALID_INPUT', field: 'options.bundle' })
   })
 
+  it('when a policy hides some of the rows that would go', async () => {
+    const bundle = await bundleOf(1, 4)
+    const role = `pruner_${database.name}`
+    await database.sql(`
+      CREATE ROLE ${role} LOGIN PASSWORD 'secret';
+      GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${role};
+      GRANT INSERT, DELETE ON audit_entries, audit_prunings TO ${role};
+      GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO ${role};
+      ALTER TABLE audit_entries ENABLE ROW LEVEL SECURITY;
+      CREATE POLICY seen ON audit_entries FOR SELECT USING (true);
+      CREATE POLICY appended ON audit_entries FOR INSERT WITH CHECK (true);
+      CREATE POLICY deleted ON audit_entries FOR DELETE USING (sequence_num <> 2)`)
+    const url = new URL(database.connectionString)
+    url.username = role
+    url.password = 'secret'
+    const pruner = await openStore({ connectionString: url.href })
+    try {
+      const pruning = pruner.pruneAuditChain({ hostId, bundle, key: key.privateKey, actor: 'alice' })
+      expect(await rejection(pruning)).toMatchObject({ code: 'QUERY_FAILED', sqlState: '42501' })
+      expect(await numbers()).toEqual([1, 2, 3, 4, 5, 6])
+    } finally {
+      await pruner.close()
+      await database.sql(`
+        DROP POLICY seen ON audit_entries;
+        DROP POLICY appended ON audit_entries;
+        DROP POLICY deleted ON audit_entries;
+        ALTER TABLE audit_entries DISABLE ROW LEVEL SECURITY;
+        DROP OWNED BY ${role};
+        DROP ROLE ${role}`)
+    }
+  })
+
+  it('when the name of the actor is longer than one of the audit log may be', async () => {
+    const bundle = await bundleOf(1, 4)
+    const pruneAs = (actor: string) => store.pruneAuditChain({ hostId, bundle, key: key.privateKey, actor })
+    expect(await rejection(pruneAs('a'.repeat(256)))).toMatchObject({ field: 'options.actor' })
+    expect(await pruneAs('a'.repeat(255))).toMatchObject({ entries: 4 })
+  })
+
   it('when the connection breaks before the commit; when it breaks after, all of it was done', async () => {
     const proxy = await startWireProxy({ target: database.connectionString })
     onTestFinished(() => proxy.close())

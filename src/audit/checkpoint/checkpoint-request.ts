@@ -2,6 +2,7 @@ import { access } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { InvalidInputError } from '../../errors.ts'
 import type { AuditCheckpointProgress } from '../../model/audit-checkpoint.ts'
+import { parseCallOptions } from '../../model/call-options.ts'
 import { parseObject, parseOptional } from '../../model/input.ts'
 import type { NoteSigner, NoteVerifier } from '../note/audit-key.ts'
 import { readSigner, readTrustedKeys } from '../note/key-files.ts'
@@ -55,7 +56,7 @@ export async function readRequest(options: unknown): Promise<CheckpointRequest> 
     earlier: distinct([previous, newest].filter(each => each !== undefined)),
     out,
     folder,
-    signal: parseSignal(given.signal),
+    signal: parseCallOptions('options', given).signal,
     onProgress: parseListener(given.onProgress),
   }
 }
@@ -73,11 +74,6 @@ async function requireFree(field: string, path: string): Promise<void> {
     )
     if (isTaken) throw pathTaken(field, each)
   }
-}
-
-function parseSignal(value: unknown): AbortSignal | undefined {
-  if (value === undefined || value instanceof AbortSignal) return value
-  throw new InvalidInputError('options.signal', value, 'an AbortSignal')
 }
 
 function parseListener(value: unknown): ((progress: AuditCheckpointProgress) => void) | undefined {

@@ -4,11 +4,11 @@ import type { AuditFinding } from '../../model/audit-verification.ts'
 import { parseTimestamp } from '../../model/timestamp.ts'
 import type { Database } from '../../pg/database.ts'
 import { integerFromRow } from '../../pg/row-values.ts'
+import { type CallContext, callSignal } from '../call-signal.ts'
 import { signNote } from '../note/signed-note.ts'
 import { pruningChecker } from '../pruning/check-pruning.ts'
 import { beginSnapshot } from '../verify/audit-snapshot.ts'
 import type { CheckPruning } from '../verify/prunings.ts'
-import type { VerifyContext } from '../verify/verify-audit-chain.ts'
 import { type NewEntriesVerification, verifyNewEntries } from '../verify/verify-new-entries.ts'
 import { AuditDamagedError } from './audit-damaged-error.ts'
 import { type CheckpointFiles, type SignedCheckpoint, writeCheckpoint } from './checkpoint-files.ts'
@@ -29,11 +29,11 @@ import { readHeads } from './read-heads.ts'
 export async function createCheckpoint(
   db: Database,
   options: unknown,
-  { signal: closing }: VerifyContext = {},
+  context: CallContext = {},
 ): Promise<AuditCheckpoint> {
   const request = await readRequest(options)
   const { signer, trusted } = request
-  const signal = AbortSignal.any([request.signal, closing].flatMap(each => each ?? []))
+  const signal = callSignal(request.signal, context)
   const checkPruning = pruningChecker(trusted)
   const { heads, report } = await verifiedHeads(db, request, signal, checkPruning)
   signal.throwIfAborted()

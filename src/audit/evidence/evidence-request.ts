@@ -1,4 +1,5 @@
 import { InvalidInputError } from '../../errors.ts'
+import { parseCallOptions } from '../../model/call-options.ts'
 import { parseObject, parseOptional, parseText, parseUuid } from '../../model/input.ts'
 import { parseTimestamp } from '../../model/timestamp.ts'
 import { readCheckpoint, type SignedCheckpoint } from '../checkpoint/checkpoint-files.ts'
@@ -32,10 +33,7 @@ export async function readEvidenceRequest(options: unknown): Promise<EvidenceReq
     throw new InvalidInputError('options.to', given.to, `a moment not before options.from (${from})`)
   }
   const out = parseText('options.out', given.out, LONGEST_PATH)
-  const { signal } = given
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new InvalidInputError('options.signal', signal, 'an AbortSignal')
-  }
+  const { signal } = parseCallOptions('options', given)
   const verifier = await readVerifier('options.key', given.key)
   const signed = await readCheckpoint('options.checkpoint', given.checkpoint, [verifier])
   const leafIndex = signed.heads.findIndex(each => each.hostId === hostId)

@@ -3,6 +3,7 @@ import { systemCode, writeNewFile } from '../../files/new-file.ts'
 import type { AuditEvidence } from '../../model/audit-evidence.ts'
 import type { Database, QueryRunner } from '../../pg/database.ts'
 import { integerFromRow } from '../../pg/row-values.ts'
+import { type CallContext, callSignal } from '../call-signal.ts'
 import { leavesOf } from '../checkpoint/checkpoint-text.ts'
 import { payloadDigest } from '../link-hash.ts'
 import { inclusionProof } from '../merkle.ts'
@@ -22,32 +23,52 @@ const OWNER_ONLY = 0o600
  * @throws TripwireStorageError AUDIT_DAMAGED when the entries do not lead to the head; AUDIT_NOT_PROVABLE when entries were
  *   not protected; AUDIT_CHECKPOINT_…, AUDIT_KEY_UNUSABLE, AUDIT_FILE_FAILED. The reason of the signal.
  */
-export async function exportEvidence(db: Database, options: unknown): Promise<AuditEvidence> {
-  const request = await readEvidenceRequest(options)
-  return db.transaction(async transaction => {
-    await beginSnapshot(transaction)
-    const { hostId, head } = request
-    const range = await findRange(transaction, hostId, String(head.sequenceNum), request)
-    if (range === undefined) {
-      throw new InvalidInputError(
-        'options.from',
-        request.from,
-        `a span with entries up to ${head.sequenceNum}`,
-      )
-    }
-    const place = await findPlaceBefore(transaction, hostId, range.first)
-    if (place === undefined) throw damaged(hostId, range.first, 'the entry before it', 'none')
-    await writeBundle(request, bundleLines(transaction, request, range, place))
-    const [first, last] = [BigInt(range.first), BigInt(range.last)]
-    return {
-      path: request.out,
-      hostId,
-      firstSequence: integerFromRow('sequence_num', range.first),
-      lastSequence: integerFromRow('sequence_num', range.last),
-      entries: Number(last - first + 1n),
-      context: Number(head.sequenceNum - last),
-    }
-  })
+export async function exportEvidence(
+  db: Database,
+  options: unknown,
+  context: CallContext = {},
+): Promise<AuditEvidence> {
+  const given = await readEvidenceRequest(options)
+  const signal = callSignal(given.signal, context)
+  const written: AuditEvidence[] = []
+  signal.throwIfAborted()
+  try {
+    return await db.transaction(async transaction => {
+      const evidence = await exportInTransaction(transaction, { ...given, signal })
+      written.push(evidence)
+      return evidence
+    }, signal)
+  } catch (error) {
+    // The bundle is there, whatever becomes of a transaction that has only read.
+    const [evidence] = written
+    if (evidence) return evidence
+    signal.throwIfAborted()
+    throw error
+  }
+}
+
+async function exportInTransaction(
+  transaction: QueryRunner,
+  request: EvidenceRequest,
+): Promise<AuditEvidence> {
+  await beginSnapshot(transaction)
+  const { hostId, head } = request
+  const range = await findRange(transaction, hostId, String(head.sequenceNum), request)
+  if (range === undefined) {
+    throw new InvalidInputError('options.from', request.from, `a span with entries up to ${head.sequenceNum}`)
+  }
+  const place = await findPlaceBefore(transaction, hostId, range.first)
+  if (place === undefined) throw damaged(hostId, range.first, 'the entry before it', 'none')
+  await writeBundle(request, bundleLines(transaction, request, range, place))
+  const [first, last] = [BigInt(range.first), BigInt(range.last)]
+  return {
+    path: request.out,
+    hostId,
+    firstSequence: integerFromRow('sequence_num', range.first),
+    lastSequence: integerFromRow('sequence_num', range.last),
+    entries: Number(last - first + 1n),
+    context: Number(head.sequenceNum - last),
+  }
 }
 
 async function* bundleLines(

@@ -16,8 +16,14 @@ import { readBundleLines, UnreadableBundleError } from './read-bundle-lines.ts'
 
 const LONGEST_PATH = 4096
 
-/** What is called for each entry of a bundle, in the order of the chain, before anything is known of the whole. */
+/** Called for each entry of a bundle, in the order of the chain, before anything is known of the whole. */
 export type OnEvidenceEntry = (entry: EntryLine, linkHash: string) => void
+
+/** Who reads a bundle along with its verification. */
+export interface BundleReader {
+  readonly onEntry?: OnEvidenceEntry
+  readonly signal?: AbortSignal
+}
 
 /**
  * Verifies a bundle by itself: no database, no network. Its entries must follow from each other, lead to a head, and that head must
@@ -41,11 +47,14 @@ export async function verifyBundle(
   field: string,
   path: string,
   verifier: NoteVerifier | undefined,
-  onEntry: OnEvidenceEntry = () => undefined,
+  { onEntry = () => undefined, signal }: BundleReader = {},
 ): Promise<AuditEvidenceVerification> {
   const reading = new BundleReading(verifier, onEntry)
   try {
-    for await (const line of readBundleLines(path)) if (!reading.take(line)) break
+    for await (const line of readBundleLines(path)) {
+      signal?.throwIfAborted()
+      if (!reading.take(line)) break
+    }
   } catch (error) {
     if (systemCode(error) !== undefined) {
       throw new InvalidInputError(field, path, 'the path of a bundle that can be read', { cause: error })

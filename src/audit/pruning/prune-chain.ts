@@ -1,14 +1,16 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { InvalidInputError, TripwireStorageError } from '../../errors.ts'
+import { DatabaseError, InvalidInputError, TripwireStorageError } from '../../errors.ts'
 import type { AuditEntry } from '../../model/audit-entry.ts'
 import type { AuditPruning } from '../../model/audit-evidence.ts'
+import { parseCallOptions } from '../../model/call-options.ts'
 import { parseObject, parseText, parseUuid } from '../../model/input.ts'
 import { RawJson } from '../../model/raw-json.ts'
 import { parseTimestamp } from '../../model/timestamp.ts'
 import type { Database, QueryRunner } from '../../pg/database.ts'
 import { integerFromRow } from '../../pg/row-values.ts'
 import { appendInTransaction } from '../append/append-in-transaction.ts'
+import { type CallContext, callSignal } from '../call-signal.ts'
 import type { ChainPlace } from '../evidence/bundle-lines.ts'
 import { readChainRows } from '../evidence/chain-rows.ts'
 import { ChainWalk } from '../evidence/chain-walk.ts'
@@ -18,10 +20,10 @@ import { payloadDigest } from '../link-hash.ts'
 import type { NoteSigner } from '../note/audit-key.ts'
 import { readSigner } from '../note/key-files.ts'
 import { signNote } from '../note/signed-note.ts'
+import { parseActor } from '../record-action.ts'
 import { manifestText, type PruningManifest } from './pruning-manifest.ts'
 
 const LONGEST_PATH = 4096
-const LONGEST_ACTOR = 1000
 export const PRUNE_ACTION = 'audit.prune'
 
 /** A bundle that verifies, and what of it the rows of the database are compared with. */
@@ -40,21 +42,41 @@ interface VerifiedBundle {
  * @throws InvalidInputError
  * @throws TripwireStorageError AUDIT_DAMAGED when bundle or chain do not verify, or are not the same: nothing is deleted then.
  */
-export async function pruneChain(db: Database, options: unknown): Promise<AuditPruning> {
-  const given = parseObject('options', options, ['hostId', 'bundle', 'key', 'actor'])
+export async function pruneChain(
+  db: Database,
+  options: unknown,
+  context: CallContext = {},
+): Promise<AuditPruning> {
+  const given = parseObject('options', options, ['hostId', 'bundle', 'key', 'actor', 'signal'])
   const hostId = parseUuid('options.hostId', given.hostId)
   const bundlePath = parseText('options.bundle', given.bundle, LONGEST_PATH)
-  const actor = parseText('options.actor', given.actor, LONGEST_ACTOR)
+  const actor = parseActor('options.actor', given.actor)
+  const signal = callSignal(parseCallOptions('options', { signal: given.signal }).signal, context)
   const signer = await readSigner('options.key', given.key)
-  const bundle = await readVerifiedBundle(bundlePath, hostId, signer)
-  return db.transaction(transaction => pruneInTransaction(transaction, hostId, actor, bundle, signer))
+  signal.throwIfAborted()
+  const bundle = await readVerifiedBundle(bundlePath, hostId, signer, signal)
+  const work = { hostId, actor, bundle, signer, signal }
+  try {
+    return await db.transaction(transaction => pruneInTransaction(transaction, work), signal, BEGIN)
+  } catch (error) {
+    // Whether a pruning whose connection broke was done, the reason of the signal would not tell.
+    const isUnknown = error instanceof DatabaseError && error.code === 'CONNECTION_FAILED'
+    if (!isUnknown) signal.throwIfAborted()
+    throw error
+  }
 }
 
-async function readVerifiedBundle(path: string, hostId: string, signer: NoteSigner): Promise<VerifiedBundle> {
-  const fileBefore = await digestFile(path)
+async function readVerifiedBundle(
+  path: string,
+  hostId: string,
+  signer: NoteSigner,
+  signal: AbortSignal,
+): Promise<VerifiedBundle> {
+  const fileBefore = await digestFile(path, signal)
   const links = createHash('sha256')
-  const verified = await verifyBundle('options.bundle', path, signer.verifier, (_, linkHash) => {
-    links.update(linkHash)
+  const verified = await verifyBundle('options.bundle', path, signer.verifier, {
+    signal,
+    onEntry: (_, linkHash) => void links.update(linkHash),
   })
   const [finding] = verified.findings
   if (finding) {
@@ -71,7 +93,7 @@ async function readVerifiedBundle(path: string, hostId: string, signer: NoteSign
       `a bundle of host ${hostId}, not of ${verified.hostId}`,
     )
   }
-  if ((await digestFile(path)) !== fileBefore) {
+  if ((await digestFile(path, signal)) !== fileBefore) {
     throw new InvalidInputError('options.bundle', path, 'a file that nobody writes')
   }
   return {
@@ -82,22 +104,33 @@ async function readVerifiedBundle(path: string, hostId: string, signer: NoteSign
   }
 }
 
-async function digestFile(path: string): Promise<string> {
+async function digestFile(path: string, signal: AbortSignal): Promise<string> {
   const digest = createHash('sha256')
   try {
-    for await (const chunk of createReadStream(path)) digest.update(chunk)
+    for await (const chunk of createReadStream(path, { signal })) digest.update(chunk)
   } catch (cause) {
+    signal.throwIfAborted()
     throw new InvalidInputError('options.bundle', path, 'the path of a bundle that can be read', { cause })
   }
   return digest.digest('hex')
 }
 
+/** A row that a policy would hide must be an error: it would be left behind, and the chain be damaged. */
+const BEGIN = `
+  BEGIN ISOLATION LEVEL READ COMMITTED;
+  SET LOCAL row_security = off`
+
+interface PruningWork {
+  readonly hostId: string
+  readonly actor: string
+  readonly bundle: VerifiedBundle
+  readonly signer: NoteSigner
+  readonly signal: AbortSignal
+}
+
 async function pruneInTransaction(
   transaction: QueryRunner,
-  hostId: string,
-  actor: string,
-  bundle: VerifiedBundle,
-  signer: NoteSigner,
+  { hostId, actor, bundle, signer, signal }: PruningWork,
 ): Promise<AuditPruning> {
   const { first, through } = bundle
   const payload = RawJson.from({
@@ -110,10 +143,11 @@ async function pruneInTransaction(
   // First: it locks the chain.
   const [recorded] = await appendInTransaction(transaction, hostId, [payload])
   if (!recorded) throw new TripwireStorageError('MALFORMED_ROW', 'an append returned no entry')
-  const place = await walkPrefix(transaction, hostId, bundle)
+  const place = await walkPrefix(transaction, hostId, bundle, signal)
   const manifest = signManifest({ hostId, bundle, place, recorded }, signer)
   await transaction.query(INSERT_PRUNING, [hostId, through, place.eventHash, place.linkHash, manifest])
   const deleted = await transaction.query(DELETE_PREFIX, [hostId, through])
+  signal.throwIfAborted()
   return {
     hostId,
     firstSequence: integerFromRow('sequence_num', first),
@@ -134,21 +168,18 @@ async function walkPrefix(
   transaction: QueryRunner,
   hostId: string,
   { first, through, linksSha256 }: VerifiedBundle,
+  signal: AbortSignal,
 ): Promise<ChainPlace> {
-  const { rows } = await transaction.query<{ first: string | null }>(FIRST_SEQUENCE, [hostId])
-  if (rows[0]?.first !== first) {
-    throw new InvalidInputError('options.bundle', first, `a bundle that begins with entry ${rows[0]?.first}`)
+  const oldest = (await transaction.query<{ first: string | null }>(FIRST_SEQUENCE, [hostId])).rows[0]?.first
+  if (oldest !== first) {
+    throw new InvalidInputError('options.bundle', first, `a bundle that begins with entry ${oldest}`)
   }
   const before = await findPlaceBefore(transaction, hostId, first)
   if (!before) throw damaged(hostId, first, 'the entry before it or its pruning', 'none')
   const walk = new ChainWalk(hostId, before)
   const links = createHash('sha256')
-  for await (const { payload, hashVersion: _, ...entry } of readChainRows(
-    transaction,
-    hostId,
-    first,
-    through,
-  )) {
+  const rows = readChainRows(transaction, hostId, first, through, signal)
+  for await (const { payload, hashVersion: _, ...entry } of rows) {
     const problem = walk.step(entry, payloadDigest(payload))
     if (problem) throw damaged(hostId, entry.sequenceNum, problem.expected, problem.found)
     links.update(walk.place.linkHash)

@@ -1,5 +1,6 @@
 import type { AuditNotChecked, AuditVerification } from '../../model/audit-verification.ts'
 import type { Database, QueryRunner } from '../../pg/database.ts'
+import { type CallContext, callSignal } from '../call-signal.ts'
 import { pruningChecker } from '../pruning/check-pruning.ts'
 import { hostOf } from './audit-row.ts'
 import { type AuditSnapshot, beginSnapshot, unreadable } from './audit-snapshot.ts'
@@ -11,11 +12,6 @@ import { readVerifyRequest, type VerifyRequest } from './verify-request.ts'
 
 const PROGRESS_INTERVAL_MS = 200
 
-export interface VerifyContext {
-  /** Ends the verification beside the signal of the caller: the store is closing. */
-  readonly signal?: AbortSignal
-}
-
 interface Verification {
   readonly request: VerifyRequest
   readonly signal: AbortSignal
@@ -23,6 +19,8 @@ interface Verification {
   readonly findings: FindingList
   snapshot: AuditSnapshot | undefined
   walk: LogWalk | undefined
+  /** What the caller's own listener has thrown. */
+  thrown: { readonly error: unknown } | undefined
 }
 
 /**
@@ -32,11 +30,11 @@ interface Verification {
 export async function verifyAuditChain(
   db: Database,
   options: unknown,
-  { signal: closing }: VerifyContext = {},
+  context: CallContext = {},
 ): Promise<AuditVerification> {
   const request = await readVerifyRequest(options)
   const { keys, unusable } = request
-  const signal = AbortSignal.any([request.signal, closing].flatMap(each => each ?? []))
+  const signal = callSignal(request.signal, context)
   const verification: Verification = {
     request,
     signal,
@@ -44,6 +42,7 @@ export async function verifyAuditChain(
     findings: new FindingList(request.maxFindings),
     snapshot: undefined,
     walk: undefined,
+    thrown: undefined,
   }
   const { findings } = verification
   if (unusable) findings.addOfLog(unusable.kind, unusable.expected, unusable.found)
@@ -53,6 +52,8 @@ export async function verifyAuditChain(
   } catch (error) {
     // The transaction takes the reason for an error of the connection.
     signal.throwIfAborted()
+    // It may look like one of ours, and says nothing about the log.
+    if (verification.thrown) throw verification.thrown.error
     const reason = unreadable(error)
     if (!reason) throw error
     findings.addOfLog('unreadable', reason.expected, reason.found)
@@ -62,7 +63,7 @@ export async function verifyAuditChain(
 
 async function verifySnapshot(transaction: QueryRunner, verification: Verification): Promise<void> {
   const { request, signal, findings, checkPruning } = verification
-  const { hostId, checkpoint, onProgress } = request
+  const { hostId, checkpoint } = request
   const snapshot = await beginSnapshot(transaction)
   verification.snapshot = snapshot
   const prunings = await Prunings.open(transaction, hostId ?? null)
@@ -72,20 +73,30 @@ async function verifySnapshot(transaction: QueryRunner, verification: Verificati
   const source = hostId === undefined ? ALL_CHAINS : chainOf(hostId)
   const prepare = (lines: readonly string[]) => readPruningsBeside(prunings, lines)
   // The first rows may be long in coming: all of them are put in order first.
-  onProgress({ entries: 0, hosts: 0 })
+  tellProgress(verification)
   let shownAt = performance.now()
   for await (const lines of readAuditLines(transaction, source, { signal, prepare })) {
     walk.add(lines)
     if (performance.now() - shownAt < PROGRESS_INTERVAL_MS) continue
     shownAt = performance.now()
-    onProgress({ entries: walk.counts.entries, hosts: walk.hosts })
+    tellProgress(verification)
   }
   await walk.finish()
-  onProgress({ entries: walk.counts.entries, hosts: walk.hosts })
+  tellProgress(verification)
   if (hostId === undefined && !snapshot.isStandby) addRolledBack(walk, findings)
   const isEmpty =
     walk.counts.entries === 0 && (heads === undefined || (hostId !== undefined && heads.length === 0))
   if (isEmpty && findings.verdict !== 'damaged') findings.addOfLog('no-entries', 'entries', 'none')
+}
+
+function tellProgress(verification: Verification): void {
+  const { request, walk } = verification
+  try {
+    request.onProgress({ entries: walk?.counts.entries ?? 0, hosts: walk?.hosts ?? 0 })
+  } catch (error) {
+    verification.thrown = { error }
+    throw error
+  }
 }
 
 async function readPruningsBeside(prunings: Prunings, lines: readonly string[]): Promise<void> {

@@ -4,6 +4,7 @@ import {
   type AuditVerificationProgress,
   DEFAULT_MAX_FINDINGS,
 } from '../../model/audit-verification.ts'
+import { parseCallOptions } from '../../model/call-options.ts'
 import { parseInteger, parseObject, parseUuid } from '../../model/input.ts'
 import { parseCheckpointPath, readCheckpoint, type SignedCheckpoint } from '../checkpoint/checkpoint-files.ts'
 import type { NoteVerifier } from '../note/audit-key.ts'
@@ -44,9 +45,8 @@ export async function readVerifyRequest(options: unknown): Promise<VerifyRequest
     'signal',
     'onProgress',
   ])
-  const { signal, onProgress } = given
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw new InvalidInputError('options.signal', signal, 'an AbortSignal')
+  const { signal } = parseCallOptions('options', given)
+  const { onProgress } = given
   if (onProgress !== undefined && !isListener(onProgress))
     throw new InvalidInputError('options.onProgress', onProgress, 'a function')
   const hostId = given.hostId === undefined ? undefined : parseUuid('options.hostId', given.hostId)

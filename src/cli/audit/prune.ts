@@ -25,8 +25,9 @@ export function pruneCommand(context: CommandContext): Command {
     .option('--json', 'the result as one JSON object')
     .action(async (flags: PruneFlags) => {
       const { bundle, key, actor } = flags
+      const { signal } = context
       const pruning = await withStore(context, flags, async store =>
-        store.pruneAuditChain({ hostId: await findHostId(store, flags.host), bundle, key, actor }),
+        store.pruneAuditChain({ hostId: await findHostId(store, flags.host), bundle, key, actor, signal }),
       )
       if (flags.json) return writeJsonLines(context.stdout, [pruning])
       const { firstSequence, throughSequence, entries, recordedAs } = pruning

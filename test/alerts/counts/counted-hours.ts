@@ -1,0 +1,123 @@
+/** A partition of a few hours, and whether its counts are those of its rows. */
+import { Client, type ClientBase } from 'pg'
+import { beforeAll } from 'vitest'
+import { countAlertsSql } from '../../../src/alerts/counts/exact-counts.ts'
+import { TIMELINE_GROUPS } from '../../../src/index.ts'
+import type { TestDatabase } from '../../support/test-database.ts'
+
+/** Its partition holds these hours, and no other partition is there. */
+export const HOURS = [10, 11, 12, 13, 14, 15].map(hour => `2026-03-10T${hour}:00:00.000000Z`)
+export const SPAN = { from: '2026-03-10T10:00:00.000000Z', to: '2026-03-10T16:00:00.000000Z' }
+export const PARTITION = 'alerts_six_hours'
+export const ATTACH = `ALTER TABLE alerts ATTACH PARTITION ${PARTITION} FOR VALUES FROM ('2026-03-10 10:00+00') TO ('2026-03-10 16:00+00')`
+export const DETACH = `ALTER TABLE alerts DETACH PARTITION ${PARTITION}`
+export const COUNTED_HOSTS = ['a', 'b', 'c'].map(digit => `${digit.repeat(8)}-0000-4000-8000-000000000000`)
+
+/** Makes the partition, complete, and hosts to write for. */
+export function useCountedHours(database: TestDatabase): void {
+  beforeAll(async () => {
+    await database.sql(`
+      DO $$
+      DECLARE
+        v_partition REGCLASS;
+      BEGIN
+        FOR v_partition IN SELECT inhrelid FROM pg_inherits WHERE inhparent = 'alerts'::regclass LOOP
+          EXECUTE format('DROP TABLE %s', v_partition);
+        END LOOP;
+      END
+      $$;
+      CREATE TABLE ${PARTITION} (LIKE alerts INCLUDING ALL);
+      SELECT complete_alert_partition('${PARTITION}');
+      ${ATTACH};
+      INSERT INTO hosts (host_id, hostname)
+      SELECT id::uuid, id
+      FROM unnest(ARRAY['${COUNTED_HOSTS.join(`', '`)}']) AS id`)
+  })
+}
+
+export async function connectTo(database: TestDatabase): Promise<Client> {
+  const client = new Client({ connectionString: database.connectionString })
+  client.on('error', () => undefined)
+  await client.connect()
+  return client
+}
+
+export interface RollUpStep {
+  readonly state: string
+  readonly closed_hours: number
+  readonly forgotten_hours: number
+  readonly merged_hours: number
+}
+
+export async function rollUpStep(client: ClientBase, maxHours = 24): Promise<RollUpStep | undefined> {
+  const { rows } = await client.query<RollUpStep>('SELECT * FROM roll_up_alert_hours($1)', [maxHours])
+  return rows[0]
+}
+
+/** Until nothing is left to do, or somebody has to be waited for. */
+export async function rollUp(client: ClientBase): Promise<string | undefined> {
+  for (;;) {
+    const step = await rollUpStep(client)
+    if (step?.state !== 'working') return step?.state
+  }
+}
+
+/** As if the mark had never been set later than this: the next steps set it anew, beside the writers that are at work. */
+export async function lowerMark(client: ClientBase, to: string): Promise<void> {
+  await client.query(`
+    BEGIN;
+    SELECT FROM alert_count_state FOR UPDATE;
+    DELETE FROM rolled_alert_hours WHERE hour >= '${to}';
+    UPDATE alert_count_state
+    SET
+      settled_through = least(settled_through, '${to}'),
+      marked_through = '${to}',
+      marked_by = pg_current_xact_id(),
+      wait_for = NULL;
+    COMMIT`)
+}
+
+export async function closedHours(client: ClientBase): Promise<readonly string[]> {
+  const { rows } = await client.query<{ hour: string }>(
+    `SELECT to_char(hour AT TIME ZONE 'UTC', 'HH24') AS hour FROM list_closed_alert_hours('-infinity', 'infinity') ORDER BY 1`,
+  )
+  return rows.map(({ hour }) => hour)
+}
+
+const COLUMN_OF = {
+  severity: 'severity',
+  tripwireType: 'tripwire_type',
+  hostId: 'host_id',
+  ruleName: 'rule_name',
+} as const
+
+export interface CountsAndRows {
+  readonly counts: readonly unknown[]
+  readonly rows: readonly unknown[]
+}
+
+/** What the counts say and what the rows say in one snapshot, by every group and hour, and over the whole span. */
+export async function countsAndRows(client: ClientBase, span = SPAN): Promise<CountsAndRows> {
+  const counts: unknown[] = []
+  const rows: unknown[] = []
+  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+  for (const groupBy of TIMELINE_GROUPS) {
+    for (const bucket of ['hour', null] as const) {
+      const { sql, values } = countAlertsSql({ ...span, bucket, groupBy, severities: null })
+      const counted = await client.query(
+        `WITH ${sql} SELECT bucket::text, value, sum(alerts)::int AS alerts FROM counted GROUP BY bucket, value HAVING sum(alerts) <> 0 ORDER BY 1, 2`,
+        [...values],
+      )
+      const column = COLUMN_OF[groupBy]
+      const found = await client.query(
+        `SELECT ${bucket === null ? 'NULL' : `date_trunc('hour', received_at, 'UTC')`}::text AS bucket, ${column}::text AS value, count(*)::int AS alerts
+         FROM alerts WHERE received_at >= $1 AND received_at < $2 GROUP BY 1, 2 ORDER BY 1, 2`,
+        [span.from, span.to],
+      )
+      counts.push(...counted.rows)
+      rows.push(...found.rows)
+    }
+  }
+  await client.query('COMMIT')
+  return { counts, rows }
+}

@@ -1,0 +1,204 @@
+/** Writers of every kind beside the steps of counting: after each step, the counts are those of the rows. */
+import fc from 'fast-check'
+import type { Client } from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { useTestDatabase } from '../../support/test-database.ts'
+import {
+  ATTACH,
+  COUNTED_HOSTS,
+  closedHours,
+  connectTo,
+  countsAndRows,
+  DETACH,
+  HOURS,
+  lowerMark,
+  PARTITION,
+  rollUp,
+  rollUpStep,
+  useCountedHours,
+} from './counted-hours.ts'
+
+const database = useTestDatabase()
+useCountedHours(database)
+
+const ISOLATION_LEVELS = ['READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE'] as const
+
+type Step =
+  | { readonly kind: 'begin'; readonly writer: number; readonly isolation: (typeof ISOLATION_LEVELS)[number] }
+  | {
+      readonly kind: 'insert' | 'update' | 'delete'
+      readonly writer: number
+      readonly hour: number
+      readonly rows: number
+      readonly direct: boolean
+    }
+  | { readonly kind: 'savepoint' | 'back' | 'commit' | 'rollback'; readonly writer: number }
+  | { readonly kind: 'roll'; readonly hours: number }
+  | { readonly kind: 'hold' | 'let go' | 'break off' | 'detach' | 'attach' | 'truncate' }
+  | { readonly kind: 'lower'; readonly hour: number }
+
+const writer = fc.nat({ max: COUNTED_HOSTS.length - 1 })
+const hour = fc.nat({ max: HOURS.length - 1 })
+const writing = (kind: 'insert' | 'update' | 'delete') =>
+  fc.record({
+    kind: fc.constant(kind),
+    writer,
+    hour,
+    rows: fc.integer({ min: 1, max: 4 }),
+    direct: fc.boolean(),
+  })
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constant('begin' as const),
+      writer,
+      isolation: fc.constantFrom(...ISOLATION_LEVELS),
+    }),
+  },
+  { weight: 8, arbitrary: writing('insert') },
+  { weight: 3, arbitrary: writing('update') },
+  { weight: 3, arbitrary: writing('delete') },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constantFrom(
+        'savepoint' as const,
+        'back' as const,
+        'commit' as const,
+        'commit' as const,
+        'rollback' as const,
+      ),
+      writer,
+    }),
+  },
+  {
+    weight: 10,
+    arbitrary: fc.record({ kind: fc.constant('roll' as const), hours: fc.integer({ min: 1, max: 6 }) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constantFrom('hold' as const, 'let go' as const, 'break off' as const) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('detach' as const, 'attach' as const, 'attach' as const, 'truncate' as const),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('lower' as const), hour }) },
+)
+
+let reader: Client
+let roller: Client
+let holder: Client
+let writers: readonly Client[]
+
+beforeAll(async () => {
+  reader = await connectTo(database)
+  roller = await connectTo(database)
+  holder = await connectTo(database)
+  writers = await Promise.all(COUNTED_HOSTS.map(() => connectTo(database)))
+  // The steps are taken one after the other, so whoever waits for a lock waits for ever.
+  for (const client of [roller, holder, ...writers]) await client.query(`SET lock_timeout = '10ms'`)
+})
+
+afterAll(async () => {
+  await Promise.all([reader, roller, holder, ...writers].map(client => client.end()))
+})
+
+/** What a step cannot do it does not do: a transaction that failed is rolled back. */
+async function attempt(client: Client, sql: string): Promise<void> {
+  await client.query(sql).catch(() => client.query('ROLLBACK'))
+}
+
+function writeSql(given: Extract<Step, { rows: number }>): string {
+  const table = given.direct ? PARTITION : 'alerts'
+  const host = COUNTED_HOSTS[given.writer]
+  const mine = `SELECT alert_id FROM ${table} WHERE host_id = '${host}' ORDER BY alert_id LIMIT ${given.rows}`
+  if (given.kind === 'delete') return `DELETE FROM ${table} WHERE alert_id IN (${mine})`
+  if (given.kind === 'update') {
+    return `UPDATE ${table} SET severity = 'CRITICAL', received_at = '${HOURS[given.hour]}', rule_name = rule_name || '!' WHERE alert_id IN (${mine})`
+  }
+  return `
+    INSERT INTO ${table} (host_id, timestamp, tripwire_type, rule_name, severity, received_at)
+    SELECT '${host}', now(), (ARRAY['FILE', 'NETWORK'])[1 + n % 2]::tripwire_type, 'rule ' || n, (ARRAY['INFO', 'WARN'])[1 + n % 2]::severity_level,
+      '${HOURS[given.hour]}'::timestamptz + n * INTERVAL '15 minutes' - INTERVAL '1 microsecond'
+    FROM generate_series(1, ${given.rows}) AS n`
+}
+
+async function take(given: Step): Promise<void> {
+  switch (given.kind) {
+    case 'roll':
+      return void (await rollUpStep(roller, given.hours))
+    case 'hold':
+      return void (await holder.query('COMMIT; BEGIN').then(() => rollUpStep(holder, 2)))
+    case 'let go':
+      return void (await holder.query('COMMIT'))
+    case 'break off':
+      return void (await holder.query('ROLLBACK'))
+    case 'lower':
+      return void (await lowerMark(roller, HOURS[given.hour] ?? '').catch(() => roller.query('ROLLBACK')))
+    case 'detach':
+      return attempt(roller, DETACH)
+    case 'attach':
+      return attempt(roller, ATTACH)
+    case 'truncate':
+      return attempt(roller, `TRUNCATE ${PARTITION}`)
+    default:
+      return takeAsWriter(given)
+  }
+}
+
+async function takeAsWriter(given: Extract<Step, { writer: number }>): Promise<void> {
+  const client = writers[given.writer]
+  if (!client) throw new Error(`there is no writer ${given.writer}`)
+  switch (given.kind) {
+    case 'begin':
+      return attempt(client, `COMMIT; BEGIN ISOLATION LEVEL ${given.isolation}`)
+    case 'savepoint':
+      return attempt(client, 'SAVEPOINT here')
+    case 'back':
+      return attempt(client, 'ROLLBACK TO SAVEPOINT here')
+    case 'commit':
+      return attempt(client, 'COMMIT')
+    case 'rollback':
+      return attempt(client, 'ROLLBACK')
+    default:
+      return attempt(client, writeSql(given))
+  }
+}
+
+async function beginAnew(): Promise<void> {
+  await Promise.all([roller, holder, ...writers].map(client => client.query('ROLLBACK')))
+  await attempt(roller, ATTACH)
+  await roller.query(
+    `TRUNCATE alerts, alert_hour_counts, rolled_alert_hours; UPDATE alert_count_state SET settled_through = '-infinity', marked_through = '-infinity', marked_by = NULL, wait_for = NULL`,
+  )
+}
+
+describe('the counts of closed hours', () => {
+  it('are those of the rows after every step of writers, maintainers and operators', async () => {
+    let closedSometimes = 0
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 60 }), async steps => {
+        await beginAnew()
+        for (const each of steps) {
+          await take(each)
+          const { counts, rows } = await countsAndRows(reader)
+          expect(counts).toEqual(rows)
+          if ((await closedHours(reader)).length > 0) closedSometimes++
+        }
+        await Promise.all([holder, ...writers].map(client => client.query('COMMIT')))
+        await attempt(roller, ATTACH)
+        expect(await rollUp(roller)).toBe('done')
+        expect(await closedHours(reader)).toEqual(['10', '11', '12', '13', '14', '15'])
+        const { counts, rows } = await countsAndRows(reader)
+        expect(counts).toEqual(rows)
+      }),
+      { numRuns: 40, endOnFailure: true },
+    )
+    expect(closedSometimes).toBeGreaterThan(100)
+  }, 300_000)
+})

@@ -3,6 +3,7 @@ export type { AlertCounts } from './alerts/alert-counters.ts'
 export { AlertsNotStoredError, type UnstoredAlert } from './alerts/alerts-not-stored.ts'
 export type { DeadLetteredAlert } from './alerts/durable-store.ts'
 export type { FlushStats } from './alerts/flush-statistics.ts'
+export type { AlertStream } from './alerts/query/alert-stream.ts'
 export { AuditDamagedError } from './audit/checkpoint/audit-damaged-error.ts'
 export { verifyAuditEvidence } from './audit/evidence/verify-evidence.ts'
 export { type AuditKey, generateAuditKey } from './audit/note/audit-key.ts'
@@ -44,10 +45,16 @@ export {
 export type { UnrecordedTables } from './migrate/unrecorded-tables.ts'
 export type { AcceptedAlert } from './model/accepted-alert.ts'
 export {
+  ALERT_ORDERS,
   type Alert,
+  type AlertFilterInput,
+  type AlertLookup,
+  type AlertOrder,
   type AlertPage,
   type AlertQuery,
   type AlertReceipt,
+  type AlertSpanInput,
+  type AlertStreamQuery,
   type NewAlert,
   SEVERITY_LEVELS,
   type SeverityLevel,

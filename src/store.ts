@@ -6,7 +6,9 @@ import { topAlertHosts, topAlertRules } from './alerts/counts/top-alerts.ts'
 import { discardDeadLetters } from './alerts/dead-letters/discard-dead-letters.ts'
 import { listDeadLetters } from './alerts/dead-letters/list-dead-letters.ts'
 import { Ingest } from './alerts/ingest.ts'
-import { queryAlerts } from './alerts/query-alerts.ts'
+import { AlertStream } from './alerts/query/alert-stream.ts'
+import { getAlert } from './alerts/query/get-alert.ts'
+import { queryAlerts } from './alerts/query/query-alerts.ts'
 import { APPEND_CONNECTIONS } from './audit/append/group-commit.ts'
 import { AuditWriter } from './audit/audit-writer.ts'
 import { createCheckpoint } from './audit/checkpoint/create-checkpoint.ts'
@@ -18,7 +20,15 @@ import { InvalidInputError, TripwireStorageError } from './errors.ts'
 import { getHost, listHosts } from './hosts/read-hosts.ts'
 import { upsertHost } from './hosts/upsert-host.ts'
 import { requireSchema } from './migrate/require-schema.ts'
-import type { AlertPage, AlertQuery, AlertReceipt, NewAlert } from './model/alert.ts'
+import type {
+  Alert,
+  AlertLookup,
+  AlertPage,
+  AlertQuery,
+  AlertReceipt,
+  AlertStreamQuery,
+  NewAlert,
+} from './model/alert.ts'
 import type {
   AlertCountCheck,
   AlertRollUp,
@@ -230,9 +240,37 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
     return discardDeadLetters(this.#db, filter)
   }
 
-  /** A page of alerts, newest first. Only the months between `from` and `to` are read. */
+  /**
+   * A page of alerts, newest or oldest first. It costs the same at any depth, when the pages before were read with their cursors.
+   *
+   * ```ts
+   * const { alerts, nextCursor } = await store.queryAlerts({ severity: ['WARN', 'CRITICAL'], limit: 50 })
+   * ```
+   */
   async queryAlerts(query: AlertQuery, options: CallOptions = {}): Promise<AlertPage> {
     return queryAlerts(this.#reader(options), query)
+  }
+
+  /** The alert with this id, whatever its month, or `null` when there is none. */
+  async getAlert(alertId: string, options: AlertLookup = {}): Promise<Alert | null> {
+    const { hostId, ...callOptions } = options
+    return getAlert(this.#reader(callOptions), alertId, hostId)
+  }
+
+  /**
+   * Any number of alerts one after another, in flat memory. Nothing is held between two pages, so a consumer may be slow; leaving
+   * the loop stops what runs. The time limit is that of one page.
+   *
+   * ```ts
+   * for await (const alert of store.streamAlerts({ from, to, order: 'oldest' })) …
+   * ```
+   *
+   * Its `next` throws what `queryAlerts` would; its `cursor` says where another stream can go on.
+   * @throws InvalidInputError
+   */
+  streamAlerts(query: AlertStreamQuery, options: CallOptions = {}): AlertStream {
+    const { signal, timeoutMs } = this.#limitsOf(options)
+    return new AlertStream(query, signal, stop => this.#reader({ signal: stop, timeoutMs }))
   }
 
   /**

@@ -1,57 +1,9 @@
 import { buildIndexConcurrently, type IndexDefinition } from '../pg/build-index.ts'
 import type { QueryRunner } from '../pg/database.ts'
-
-/** The migration that gives alerts its indexes, by the name of its files. */
-export const ALERT_KEYS = 'alert_keys'
+import type { WantedIndex } from './wanted-alert-indexes.ts'
 
 /** In PostgreSQL, a name has so many bytes. */
 const LONGEST_NAME = 63
-
-interface WantedIndex {
-  /** What PostgreSQL, too, puts behind the name of the partition when it builds this index itself. */
-  readonly suffix: string
-  readonly columns: string
-  readonly isUnique: boolean
-  readonly where?: string
-  /** As `pg_get_indexdef` prints it. */
-  readonly definition: string
-}
-
-/** What migration 005 would build on each partition while it holds its locks. */
-const WANTED: readonly WantedIndex[] = [
-  {
-    suffix: 'received_at_alert_id_idx',
-    columns: 'received_at, alert_id',
-    isUnique: false,
-    definition: 'btree (received_at, alert_id)',
-  },
-  {
-    suffix: 'host_id_received_at_alert_id_idx',
-    columns: 'host_id, received_at, alert_id',
-    isUnique: false,
-    definition: 'btree (host_id, received_at, alert_id)',
-  },
-  {
-    suffix: 'received_at_alert_id_idx1',
-    columns: 'received_at, alert_id',
-    isUnique: false,
-    where: `severity = 'WARN'`,
-    definition: `btree (received_at, alert_id) WHERE (severity = 'WARN'::severity_level)`,
-  },
-  {
-    suffix: 'received_at_alert_id_idx2',
-    columns: 'received_at, alert_id',
-    isUnique: false,
-    where: `severity = 'CRITICAL'`,
-    definition: `btree (received_at, alert_id) WHERE (severity = 'CRITICAL'::severity_level)`,
-  },
-  {
-    suffix: 'stored_once',
-    columns: 'alert_id, host_id',
-    isUnique: true,
-    definition: 'btree (alert_id, host_id)',
-  },
-]
 
 interface FilledPartition {
   readonly id: string
@@ -120,21 +72,25 @@ const READ_PARTITION_INDEXES = `${PARTITIONS}
   JOIN pg_class
     ON pg_class.oid = indexrelid`
 
-/** The indexes that partitions with rows lack, in the order in which they would be built. */
-export async function planAlertIndexes(db: QueryRunner): Promise<readonly PlannedIndex[]> {
+/** Of the indexes that are wanted, those that partitions with rows lack, in the order in which they would be built. */
+export async function planAlertIndexes(
+  db: QueryRunner,
+  wanted: readonly WantedIndex[],
+): Promise<readonly PlannedIndex[]> {
   const partitions = (await db.query<FilledPartition>(READ_FILLED_PARTITIONS)).rows
   const indexes = (await db.query<PartitionIndex>(READ_PARTITION_INDEXES)).rows
   return partitions.flatMap(partition =>
     planPartition(
       partition,
       indexes.filter(index => index.partitionId === partition.id),
+      wanted,
     ),
   )
 }
 
 /**
- * Builds what migration 005 needs on partitions with rows, before it locks them: it takes these indexes over. Readers and
- * writers go on. A run that was cut is continued by the next.
+ * Builds what a migration needs on partitions with rows, before it locks them: it takes these indexes over. Readers and writers
+ * go on. A run that was cut is continued by the next.
  * @param db not a transaction.
  * @returns the partitions that hold an alert twice: they have no unique index.
  */
@@ -152,13 +108,15 @@ export async function buildAlertIndexes(
 function planPartition(
   partition: FilledPartition,
   existing: readonly PartitionIndex[],
+  wantedIndexes: readonly WantedIndex[],
 ): readonly PlannedIndex[] {
   const taken = new Set(existing.map(index => index.name))
-  return WANTED.filter(wanted => partition.isMonth || !wanted.isUnique).flatMap(wanted => {
+  const possible = wantedIndexes.filter(wanted => partition.isMonth || !wanted.isUnique)
+  return possible.flatMap(wanted => {
     const same = existing.filter(index => isSame(index, wanted))
     if (same.some(index => index.isValid)) return []
     // What a build that was cut left behind is built anew, under its own name.
-    const name = same[0]?.name ?? freeName(partition.table, wanted.suffix, taken)
+    const name = same[0]?.name ?? freeName(partition.table, wanted, taken)
     taken.add(name)
     const { columns, isUnique, where } = wanted
     const { schema, table } = partition
@@ -171,16 +129,24 @@ function isSame(index: PartitionIndex, wanted: WantedIndex): boolean {
   return index.definition === wanted.definition && index.isUnique === wanted.isUnique
 }
 
-function freeName(table: string, suffix: string, taken: ReadonlySet<string>): string {
+/** The name that PostgreSQL itself would choose, so that a schema is the same whoever built the index. */
+function freeName(table: string, { suffix, columns }: WantedIndex, taken: ReadonlySet<string>): string {
   for (let number = 0; ; number++) {
-    const name = joinName(table, number === 0 ? suffix : `${suffix}_${number}`)
+    const label = `${suffix === undefined ? 'idx' : suffix}${number === 0 ? '' : number}`
+    const name = joinName(table, suffix === undefined ? columns.replaceAll(', ', '_') : '', label)
     if (!taken.has(name)) return name
   }
 }
 
-/** A name that is too long is cut in its first part, as PostgreSQL does it. */
-function joinName(table: string, suffix: string): string {
-  let start = table
-  while (Buffer.byteLength(`${start}_${suffix}`) > LONGEST_NAME) start = [...start].slice(0, -1).join('')
-  return `${start}_${suffix}`
+/** A name that is too long is cut in the longer of its first two parts, as PostgreSQL does it. */
+function joinName(table: string, columns: string, label: string): string {
+  const start = [...table]
+  const middle = [...columns]
+  const joined = () => [start.join(''), middle.join(''), label].filter(part => part !== '').join('_')
+  while (Buffer.byteLength(joined()) > LONGEST_NAME) {
+    const isStartLonger = Buffer.byteLength(start.join('')) > middle.length
+    if (isStartLonger) start.pop()
+    else middle.pop()
+  }
+  return joined()
 }

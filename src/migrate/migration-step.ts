@@ -1,10 +1,11 @@
 import { TripwireStorageError } from '../errors.ts'
 import type { Database, QueryRunner } from '../pg/database.ts'
 import { adoptTables } from './adopt-tables.ts'
-import { ALERT_KEYS, buildAlertIndexes, planAlertIndexes } from './alert-indexes.ts'
+import { buildAlertIndexes, planAlertIndexes } from './alert-indexes.ts'
 import type { Migration } from './migration-files.ts'
 import { isTableLockConflict } from './migration-lock.ts'
 import { checkHistory, createVersionTable, readSchemaVersion, writeSchemaVersion } from './schema-version.ts'
+import { wantedAlertIndexes } from './wanted-alert-indexes.ts'
 
 /** What one transaction recorded, or took out of the record. */
 export interface MigrationStep {
@@ -40,7 +41,7 @@ export async function stepUp(
   const next = migrations[found.version]
   if (!next) return undefined
   return orFailed('up', next, async () => {
-    const warnings = next.name === ALERT_KEYS ? await prepareAlertKeys(db, transaction) : []
+    const warnings = await prepareAlertIndexes(db, transaction, next)
     await transaction.runScript(next.upSql)
     await writeSchemaVersion(transaction, next.version)
     return { migrations: [next], wasAdopted: false, warnings }
@@ -68,8 +69,14 @@ export async function stepDown(
  * The long part, beside the transaction: it holds the migration lock, but no snapshot and no lock on a table, so CREATE INDEX
  * CONCURRENTLY does not wait for it.
  */
-async function prepareAlertKeys(db: Database, transaction: QueryRunner): Promise<readonly string[]> {
-  const withDuplicates = await buildAlertIndexes(db, await planAlertIndexes(transaction))
+async function prepareAlertIndexes(
+  db: Database,
+  transaction: QueryRunner,
+  { name }: Migration,
+): Promise<readonly string[]> {
+  const wanted = wantedAlertIndexes(name)
+  if (wanted.length === 0) return []
+  const withDuplicates = await buildAlertIndexes(db, await planAlertIndexes(transaction, wanted))
   await transaction.query(TELL_MONTHS_WITH_DUPLICATES, [withDuplicates.map(({ id }) => id).join(',')])
   return withDuplicates.map(
     ({ table }) =>

@@ -2,10 +2,11 @@ import { createIndexSql } from '../pg/build-index.ts'
 import type { QueryRunner } from '../pg/database.ts'
 import { LOCK_TIMEOUT_MS } from '../pg/retry-lock.ts'
 import { setDefaults } from './adopt-tables.ts'
-import { ALERT_KEYS, planAlertIndexes } from './alert-indexes.ts'
+import { planAlertIndexes } from './alert-indexes.ts'
 import type { Migration } from './migration-files.ts'
 import { CREATE_VERSION_TABLE, checkHistory, readSchemaVersion, VERSION_TABLE } from './schema-version.ts'
 import { type AdoptableTables, findUnrecordedTables, requireFittingTables } from './unrecorded-tables.ts'
+import { wantedAlertIndexes } from './wanted-alert-indexes.ts'
 
 /** The version from which on there is a table of alerts. */
 const ALERTS_VERSION = 2
@@ -27,7 +28,7 @@ export async function planMigrations(
   const planned = migrations.slice(version, version + steps)
   const sql = unrecorded ? [planAdoption(unrecorded)] : []
   for (const migration of planned) {
-    if (migration.name === ALERT_KEYS && version >= ALERTS_VERSION) sql.push(...(await planIndexes(db)))
+    if (version >= ALERTS_VERSION) sql.push(...(await planIndexes(db, migration)))
     sql.push(planOneMigration(migration))
   }
   if (found.version === 0 && sql.length > 0) sql.unshift(`${CREATE_VERSION_TABLE.trim()};\n`)
@@ -62,12 +63,14 @@ COMMIT;
 `
 }
 
-async function planIndexes(db: QueryRunner): Promise<readonly string[]> {
-  const indexes = await planAlertIndexes(db)
+async function planIndexes(db: QueryRunner, { name }: Migration): Promise<readonly string[]> {
+  const wanted = wantedAlertIndexes(name)
+  if (wanted.length === 0) return []
+  const indexes = await planAlertIndexes(db, wanted)
   if (indexes.length === 0) return []
   const statements = indexes.map(({ index }) => `${createIndexSql(index)};\n`)
   return [
-    `-- indexes for ${ALERT_KEYS}, while writers go on: each a statement of its own, outside of a transaction`,
+    `-- indexes for ${name}, while writers go on: each a statement of its own, outside of a transaction`,
     statements.join(''),
   ]
 }

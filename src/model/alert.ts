@@ -1,4 +1,5 @@
 import type { TripwireStorageError } from '../errors.ts'
+import type { CallOptions } from './call-options.ts'
 import type { JsonValue, RawJson } from './raw-json.ts'
 import type { TimestampInput } from './timestamp.ts'
 
@@ -85,10 +86,6 @@ export interface AlertSpanInput extends AlertFilterInput {
   readonly order?: AlertOrder | null | undefined
   /** Where an earlier page or stream of the same query ended: its `nextCursor`, or its `cursor`. */
   readonly cursor?: string | null | undefined
-  /** Cancels what runs on the server; the call then throws the reason of the signal. */
-  readonly signal?: AbortSignal | undefined
-  /** How long a statement may take, 1 to 86,400,000 ms. By default as long as it takes. */
-  readonly timeoutMs?: number | undefined
 }
 
 export const ALERT_ORDERS = ['newest', 'oldest'] as const
@@ -110,13 +107,12 @@ export interface AlertStreamQuery extends AlertSpanInput {
 
 export interface AlertPage {
   readonly alerts: readonly Alert[]
+  /** For the `cursor` of the next page; `null` at the end. It is bound to the filter, the span and the order of its query. */
+  readonly nextCursor: string | null
 }
 
 /** Where to look for an alert. */
-export interface AlertLookup {
+export interface AlertLookup extends CallOptions {
   /** The same id may stand under several hosts; without this, the alert that was received last is meant. */
   readonly hostId?: string | null | undefined
-  readonly signal?: AbortSignal | undefined
-  /** How long the statement may take, 1 to 86,400,000 ms. By default as long as it takes. */
-  readonly timeoutMs?: number | undefined
 }

@@ -54,11 +54,12 @@ const filesOfIndexes = (pattern: string) =>
 it('golang-migrate takes over the indexes that the statements of the page build', async () => {
   const rows = await rememberRows(database)
   const statements = await statementsOfThePage()
-  expect(statements).toHaveLength(3 * 5)
+  expect(statements).toHaveLength(3 * 12)
   for (const statement of statements) await database.sql(statement)
-  const pattern = '^alerts_y.*(stored_once|[^y]_received_at_alert_id_idx|m.._received_at_alert_id_idx.?)$'
+  // 005 takes over five of each month, of which 012 drops four.
+  const pattern = '^alerts_y.*(stored_once|host_id_seve_idx|tripw_idx|tripwire_type_idx1?)$'
   const built = await filesOfIndexes(pattern)
-  expect(built).toHaveLength(15)
+  expect(built).toHaveLength(3 * 8)
 
   await runFiles(database.connectionString, file => file > '005')
   await database.sql(`UPDATE schema_migrations SET version = ${await newestVersion()}`)

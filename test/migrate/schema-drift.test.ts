@@ -219,8 +219,8 @@ const MISSING_OBJECTS: readonly Change[] = [
   },
   {
     what: 'an index of alerts',
-    sql: 'DROP INDEX alerts_warn_received_at_idx',
-    found: ['missing: index alerts_warn_received_at_idx'],
+    sql: 'DROP INDEX alerts_warn_received_idx',
+    found: ['missing: index alerts_warn_received_idx'],
   },
   {
     what: 'a function that runs as its owner',

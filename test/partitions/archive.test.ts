@@ -201,7 +201,7 @@ describe('the lines of a table', () => {
     const digest = () => db.transaction(transaction => digestTable(transaction, month.table))
     const byPages = await digest()
     expect(byPages.rows).toBe(3000)
-    await database.sql(`DROP INDEX ${month.table}_received_at_alert_id_idx`)
+    await database.sql(`DROP INDEX ${month.table}_received_at_alert_id_host_id_severity_tripw_idx`)
     expect(await digest()).toEqual(byPages)
   })
 

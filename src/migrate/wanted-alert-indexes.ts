@@ -1,0 +1,56 @@
+/** The indexes that migrations build on each partition of alerts while they hold their locks, unless they are there already. */
+
+export interface WantedIndex {
+  readonly columns: string
+  readonly isUnique: boolean
+  readonly where?: string
+  /** As `pg_get_indexdef` prints it. */
+  readonly definition: string
+  /** What stands behind the name of the partition, where PostgreSQL does not choose the name. */
+  readonly suffix?: string
+}
+
+function wanted(columns: string, severity?: 'WARN' | 'CRITICAL'): WantedIndex {
+  if (severity === undefined) return { columns, isUnique: false, definition: `btree (${columns})` }
+  return {
+    columns,
+    isUnique: false,
+    where: `severity = '${severity}'`,
+    definition: `btree (${columns}) WHERE (severity = '${severity}'::severity_level)`,
+  }
+}
+
+/** In the order of the migration: where the columns are the same, it decides who gets which name. */
+const OF_ALERT_KEYS: readonly WantedIndex[] = [
+  wanted('received_at, alert_id'),
+  wanted('host_id, received_at, alert_id'),
+  wanted('received_at, alert_id', 'WARN'),
+  wanted('received_at, alert_id', 'CRITICAL'),
+  {
+    columns: 'alert_id, host_id',
+    isUnique: true,
+    definition: 'btree (alert_id, host_id)',
+    suffix: 'stored_once',
+  },
+]
+
+const OF_ALERT_QUERIES: readonly WantedIndex[] = [
+  wanted('received_at, alert_id, host_id, severity, tripwire_type'),
+  wanted('host_id, received_at, alert_id, severity, tripwire_type'),
+  wanted('rule_name, received_at, alert_id, host_id, severity, tripwire_type'),
+  wanted('received_at, alert_id, host_id, tripwire_type', 'WARN'),
+  wanted('received_at, alert_id, host_id, tripwire_type', 'CRITICAL'),
+  wanted('host_id, received_at, alert_id, tripwire_type', 'WARN'),
+  wanted('host_id, received_at, alert_id, tripwire_type', 'CRITICAL'),
+]
+
+/** By the name of the migration, as its files have it. */
+const WANTED_INDEXES: ReadonlyMap<string, readonly WantedIndex[]> = new Map([
+  ['alert_keys', OF_ALERT_KEYS],
+  ['alert_query_indexes', OF_ALERT_QUERIES],
+])
+
+/** What a migration would build on each partition; empty for most. */
+export function wantedAlertIndexes(migration: string): readonly WantedIndex[] {
+  return WANTED_INDEXES.get(migration) ?? []
+}

@@ -52,7 +52,7 @@ export const ERROR_CODES = {
   AUDIT_CHECKPOINT_UNVERIFIED:
     'A checkpoint was signed by none of the keys that were given, so nothing can be told of it.',
   AUDIT_NOT_PROVABLE:
-    'Audit entries were not protected when they were written, so no evidence can be made of them.',
+    'Audit entries are of a hash version that is not known here, so no evidence can be made of them.',
   AUDIT_FILE_FAILED: 'A checkpoint, a key or a bundle cannot be read or written. `cause` says why.',
   EMBEDDED_NOT_INSTALLED: 'The PostgreSQL binaries for this platform and version are not installed.',
   EMBEDDED_IN_USE: 'Another process runs the embedded PostgreSQL in this folder.',

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Verifies an evidence bundle by docs/audit-chain.md alone: python3 verify_audit_chain.py FILE [ROOT_HASH]
 
-Apart from the library, with the standard library only. It recomputes every link hash and the inclusion proof, but cannot
-check the signature: give the ROOT_HASH (Base64) that you trust. Exit code 0: they lead to it; 1: they do not; 2: unreadable."""
+Apart from the library, with the standard library only. It recomputes every link hash and the inclusion proof, but cannot check the
+signature: give the ROOT_HASH (Base64) that you trust. Exit code 0: they lead to it; 1: they do not; 2: unreadable, or not protected."""
 import base64
 import hashlib
 import json
@@ -24,17 +24,15 @@ def canonical(value):
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else {True: 'true', False: 'false', None: 'null'}[value]
 
 def digest_of_payload(text):
-    value = json.loads(text, parse_int=Number, parse_float=Number)
-    return hashlib.sha256(canonical(value).encode()).hexdigest()
+    return hashlib.sha256(canonical(json.loads(text, parse_int=Number, parse_float=Number)).encode()).hexdigest()
 
 def link_hash(host, entry, previous_link, payload_digest):
+    if entry['hashVersion'] == 0:
+        return hashlib.sha256(b'tripwire-storage/audit-entry/v0\n' + entry['eventHash'].encode()).hexdigest()
     given = '' if entry['rowHash'] is None else entry['eventHash']
     fields = (host, entry['sequenceNum'], entry['entryId'], entry['createdAt'], entry['prevHash'], previous_link, given, payload_digest)
-    preimage = b'tripwire-storage/audit-entry/v1\n'
-    for field in fields:
-        data = field.encode()
-        preimage += struct.pack('>I', len(data)) + data
-    return hashlib.sha256(preimage).hexdigest()
+    preimage = b''.join(struct.pack('>I', len(field.encode())) + field.encode() for field in fields)
+    return hashlib.sha256(b'tripwire-storage/audit-entry/v1\n' + preimage).hexdigest()
 
 def root_from_proof(leaf, index, size, proof):
     """RFC 9162, section 2.1.3.2."""
@@ -58,7 +56,7 @@ def verify(lines, trusted_root):
     if (header['kind'], header['format'], header['formatVersion']) != ('header', 'tripwire-storage/audit-evidence', 1):
         raise ValueError('this is no evidence bundle of version 1')
     host, sequence = header['hostId'], int(header['previous']['sequenceNum'])
-    event, link, proven, may_follow = header['previous']['eventHash'], header['previous']['linkHash'], 0, ('entry',)
+    event, link, may_follow, counts, version = header['previous']['eventHash'], header['previous']['linkHash'], ('entry',), [0, 0], 0
     for text in lines:
         line = json.loads(text)
         if line['kind'] not in may_follow:
@@ -67,26 +65,29 @@ def verify(lines, trusted_root):
             break
         may_follow = ('context', 'checkpoint') if line['kind'] == 'context' else ('entry', 'context', 'checkpoint')
         sequence += 1
-        payload_digest = line['payloadSha256'] if line['kind'] == 'context' else digest_of_payload(line['payload'])
-        computed = link_hash(host, line, link, payload_digest)
-        if line['sequenceNum'] != str(sequence) or line['prevHash'] != event or computed != (line['rowHash'] or line['eventHash']):
-            return f'entry {line["sequenceNum"]} does not continue the chain: computed {computed}'
-        event, link, proven = line['eventHash'], computed, proven + (line['kind'] == 'entry')
+        computed = link_hash(host, line, link, line['payloadSha256'] if line['kind'] == 'context' else digest_of_payload(line['payload']))
+        is_linked = computed == (line['rowHash'] or line['eventHash']) if line['hashVersion'] else version == 0 and line['rowHash'] is None
+        if line['sequenceNum'] != str(sequence) or line['prevHash'] != event or not is_linked:
+            return 1, f'entry {line["sequenceNum"]} does not continue the chain: computed {computed}'
+        event, link, version = line['eventHash'], computed, (0, 1)[line['hashVersion']]
+        counts[version] += line['kind'] == 'entry'
     if line['kind'] != 'checkpoint' or next(lines, None) is not None:
         raise ValueError('the checkpoint is not the last line')
     size, signed_root = line['note'].split('\n')[1:3]
     root = root_from_proof(f'{host} {sequence} {link}'.encode(), line['leafIndex'], int(size), line['proof'])
     if root != signed_root or root != (trusted_root or root):
-        return f'the head of the chain leads to the root {root}, not to {trusted_root or signed_root}'
-    print(f'{proven} entries of host {host} lead to the root {root}; the signature was not checked')
+        return 1, f'the head of the chain leads to the root {root}, not to {trusted_root or signed_root}'
+    unprotected = f'; {counts[0]} before them were not protected' if counts[0] else ''
+    return 2 if counts[0] else 0, f'{counts[1]} entries of host {host} lead to the root {root}{unprotected}; the signature was not checked'
 
 def main():
     try:
         with open(sys.argv[1], encoding='utf-8', newline='\n') as bundle:
-            problem = verify(iter(bundle), sys.argv[2] if len(sys.argv) > 2 else None)
+            code, text = verify(iter(bundle), sys.argv[2] if len(sys.argv) > 2 else None)
     except (OSError, LookupError, ValueError, TypeError, StopIteration, UnboundLocalError, RecursionError) as error:
-        return print(f'cannot be read: {error!r}', file=sys.stderr) or exits.append(2)
-    return exits.append(1 if problem and not print(problem, file=sys.stderr) else 0)
+        code, text = 2, f'cannot be read: {error!r}'
+    print(text, file=sys.stderr if code else sys.stdout)
+    exits.append(code)
 
 if __name__ == '__main__':
     exits = []

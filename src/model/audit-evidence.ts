@@ -24,6 +24,8 @@ export interface AuditEvidence {
   readonly firstSequence: number
   readonly lastSequence: number
   readonly entries: number
+  /** Of these, how many nothing protected when they were written. The bundle shows them, and proves nothing of what they hold. */
+  readonly unprotected: number
   /** How many later entries lead to the head that was signed. They are in the bundle without their payloads. */
   readonly context: number
 }
@@ -38,6 +40,7 @@ export interface AuditEvidenceFinding {
     | 'wrong-signature'
     | 'unreadable'
     | 'no-key'
+    | 'unprotected'
   readonly sequenceNum: string | null
   readonly expected: string
   readonly found: string
@@ -45,7 +48,10 @@ export interface AuditEvidenceFinding {
 
 /** What a bundle proves. */
 export interface AuditEvidenceVerification {
-  /** `cannot-tell`: it was not signed by the key given, or could not be read. Nothing is proven then. */
+  /**
+   * `cannot-tell`: it was not signed by the key given, or could not be read, and nothing is proven then; or it holds entries that
+   * nothing protected, and the others are proven when `checkpoint` is there.
+   */
   readonly verdict: 'intact' | 'damaged' | 'cannot-tell'
   readonly findings: readonly AuditEvidenceFinding[]
   readonly hostId: string | null
@@ -56,6 +62,8 @@ export interface AuditEvidenceVerification {
   readonly entries: number
   /** Of the entries, those whose event hash is ours and was recomputed. */
   readonly recomputed: number
+  /** Of the entries, those of version 0. Nothing is proven of what they hold. */
+  readonly unprotected: number
   /** Of the entries, those whose event hash follows a scheme of their writer. Their rows are proven, that hash is not. */
   readonly rowProtected: number
   /** The checkpoint that the entries were proven by; `null` when none of a key given was there. */

@@ -91,6 +91,66 @@ describe('F34: a checkpoint that cannot be trusted', () => {
   })
 })
 
+describe('F34: an entry of a version that is not known', () => {
+  const hash = 'ab'.repeat(32)
+  const set = (columns: string, where: string) =>
+    tamper(database, `UPDATE audit_entries SET ${columns} WHERE host_id = '${hostId}' AND ${where}`)
+
+  /** The findings that name a version, and that nothing is called intact, with and without a checkpoint. */
+  async function versionsFound(): Promise<readonly string[]> {
+    const alone = await store.verifyAuditChain()
+    for (const verification of [
+      alone,
+      await store.verifyAuditChain({ hostId }),
+      await store.verifyAuditChain({ checkpoint, key: key.publicKey }),
+    ])
+      expect(verification.verdict).not.toBe('intact')
+    const refused = await rejection(store.createAuditCheckpoint({ key: key.privateKey }))
+    expect(refused).toMatchObject({ code: 'AUDIT_DAMAGED' })
+    return alone.findings
+      .filter(({ found }) => found.includes('hash_version'))
+      .map(({ kind, sequenceNum, found }) => `${kind} ${sequenceNum}: ${found}`)
+  }
+
+  it.each([1, 3, 5])('as entry %d is found with its version, whatever its hashes are', async number => {
+    for (const columns of [`event_hash = '${hash}'`, `row_hash = '${hash}'`, `prev_hash = '${hash}'`]) {
+      await tamper(database, 'TRUNCATE audit_entries')
+      await append(database, hostId, 5)
+      await set(`hash_version = 7, ${columns}`, `sequence_num = ${number}`)
+      expect(await versionsFound()).toEqual([`unknown-version ${number}: hash_version 7`])
+    }
+  })
+
+  it('as the only one, as every one, and after entries of version 0', async () => {
+    await set(`hash_version = 7, event_hash = '${hash}'`, 'true')
+    expect(await versionsFound()).toHaveLength(5)
+    await tamper(database, 'DELETE FROM audit_entries WHERE sequence_num > 1')
+    expect(await found({})).toBe('cannot-tell: unknown-version H1')
+    await tamper(database, 'TRUNCATE audit_entries')
+    await append(database, hostId, 2, 'unprotected')
+    await append(database, hostId, 1)
+    await set(`hash_version = 7, event_hash = '${hash}'`, 'sequence_num = 3')
+    expect(await found({})).toBe('cannot-tell: unprotected H2, unknown-version H3')
+  })
+
+  it('and is one that was altered where it still gives its hash of version 1', async () => {
+    for (const number of [1, 3, 5]) {
+      await set('hash_version = 7', `sequence_num = ${number}`)
+      expect(await versionsFound()).toEqual([`altered-row ${number}: hash_version 7`])
+      await set('hash_version = 1', `sequence_num = ${number}`)
+    }
+  })
+
+  it('is no evidence', async () => {
+    await set('hash_version = 7', 'sequence_num = 3')
+    const options = { hostId, checkpoint, key: key.publicKey, out: join(folder, 'none.evidence') }
+    expect(await rejection(store.exportAuditEvidence(options))).toMatchObject({
+      code: 'AUDIT_NOT_PROVABLE',
+      message: expect.stringContaining('hash_version 7'),
+    })
+  })
+})
+
 describe('F34: where there is nothing to be checked', () => {
   it('the verdict is "cannot tell", unless a checkpoint says that there was nothing', async () => {
     await tamper(database, 'TRUNCATE audit_entries')

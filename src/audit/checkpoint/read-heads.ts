@@ -1,16 +1,9 @@
 import type { AuditFinding } from '../../model/audit-verification.ts'
 import type { QueryRunner } from '../../pg/database.ts'
+import { STORED_LINK_HASH } from '../stored-link-hash.ts'
 import { type Head, parseHead } from './head.ts'
 
 const FETCH_ROWS = 5000
-
-/** docs/audit-chain.md, "The link hash" and "Version 0". */
-const LINK_HASH = `
-        CASE
-          WHEN hash_version = 0
-            THEN encode(sha256(convert_to('tripwire-storage/audit-entry/v0' || chr(10) || event_hash, 'UTF8')), 'hex')
-          ELSE coalesce(row_hash, event_hash)
-        END::text`
 
 /**
  * The newest entry of each chain, in the order of the hosts; where all entries were pruned, the last of those. The hosts are taken
@@ -47,7 +40,7 @@ const DECLARE_HEADS = `
     CROSS JOIN LATERAL (
       SELECT
         host_id,
-        sequence_num,${LINK_HASH} AS link_hash
+        sequence_num,${STORED_LINK_HASH} AS link_hash
       FROM audit_entries
       WHERE audit_entries.host_id = chains.host_id
       ORDER BY sequence_num DESC
@@ -117,7 +110,7 @@ function unusableHead({ host_id, sequence_num, link_hash }: HeadRow): AuditFindi
 const READ_LINK_HASHES = `
   SELECT
     entry.host_id,
-    entry.sequence_num,${LINK_HASH} AS link_hash
+    entry.sequence_num,${STORED_LINK_HASH} AS link_hash
   FROM unnest($1::uuid[], $2::bigint[]) AS given (host_id, sequence_num)
   JOIN audit_entries AS entry
     ON entry.host_id = given.host_id

@@ -1,15 +1,14 @@
 /** The lines of an evidence bundle: docs/audit-chain.md, "The evidence bundle". */
 import { parseInteger, parseObject, parseOptional, parseText, parseUuid } from '../../model/input.ts'
 import { parseTimestamp } from '../../model/timestamp.ts'
+import type { ChainPoint } from '../verify/entry-links.ts'
 
 export const BUNDLE_FORMAT = 'tripwire-storage/audit-evidence'
 export const BUNDLE_VERSION = 1
 
 /** Where a chain stands: after the entry before the first one of the bundle. */
-export interface ChainPlace {
+export interface ChainPlace extends ChainPoint {
   readonly sequenceNum: string
-  readonly eventHash: string
-  readonly linkHash: string
 }
 
 export interface HeaderLine {
@@ -20,13 +19,15 @@ export interface HeaderLine {
   readonly previous: ChainPlace
 }
 
-interface EntryFields {
+export interface EntryFields {
   readonly sequenceNum: string
   readonly entryId: string
   readonly createdAt: string
   readonly prevHash: string
   readonly eventHash: string
   readonly rowHash: string | null
+  /** 0: nothing protects it. */
+  readonly hashVersion: 0 | 1
 }
 
 /** An entry that is part of the evidence. */
@@ -132,6 +133,7 @@ function decodeFields(value: unknown, last: 'payload' | 'payloadSha256'): EntryF
     'prevHash',
     'eventHash',
     'rowHash',
+    'hashVersion',
     last,
   ])
   return {
@@ -142,6 +144,7 @@ function decodeFields(value: unknown, last: 'payload' | 'payloadSha256'): EntryF
     prevHash: hashMember(value, 'prevHash'),
     eventHash: hashMember(value, 'eventHash'),
     rowHash: parseOptional(given.rowHash, () => hashMember(value, 'rowHash')),
+    hashVersion: versionMember(given.hashVersion),
   }
 }
 
@@ -170,6 +173,11 @@ function textMember(value: unknown, name: string, longest: number): string {
 
 function hashMember(value: unknown, name: string): string {
   return matching(value, name, HASH)
+}
+
+function versionMember(version: unknown): 0 | 1 {
+  if (version === 0 || version === 1) return version
+  throw new SyntaxError('hashVersion is neither 0 nor 1')
 }
 
 function sequenceMember(value: unknown): string {

@@ -5,23 +5,23 @@ import type { Database, QueryRunner } from '../../pg/database.ts'
 import { integerFromRow } from '../../pg/row-values.ts'
 import { type CallContext, callSignal } from '../call-signal.ts'
 import { leavesOf } from '../checkpoint/checkpoint-text.ts'
-import { payloadDigest } from '../link-hash.ts'
 import { inclusionProof } from '../merkle.ts'
 import { beginSnapshot } from '../verify/audit-snapshot.ts'
 import { type ChainPlace, encodeLine } from './bundle-lines.ts'
-import { readChainRows } from './chain-rows.ts'
-import { ChainWalk } from './chain-walk.ts'
+import { ChainWalk, chainDamaged } from './chain-walk.ts'
 import { type EvidenceRequest, readEvidenceRequest } from './evidence-request.ts'
 import { findPlaceBefore, findRange, type SequenceRange } from './find-range.ts'
+import { walkEntries } from './walk-entries.ts'
 
 const OWNER_ONLY = 0o600
 
 /**
  * Writes a bundle that proves entries of a host without the database: the entries, what leads from them to the head that a
  * checkpoint signed, and the proof that the head is in it. All of it is verified on the way: what does not verify is no evidence.
+ * Entries of version 0 are carried, and nothing is proven of what they hold.
  * @throws InvalidInputError, also when no entry lies in the span.
- * @throws TripwireStorageError AUDIT_DAMAGED when the entries do not lead to the head; AUDIT_NOT_PROVABLE when entries were
- *   not protected; AUDIT_CHECKPOINT_…, AUDIT_KEY_UNUSABLE, AUDIT_FILE_FAILED. The reason of the signal.
+ * @throws TripwireStorageError AUDIT_DAMAGED when the entries do not lead to the head; AUDIT_NOT_PROVABLE when entries are of
+ *   a version that is not known; AUDIT_CHECKPOINT_…, AUDIT_KEY_UNUSABLE, AUDIT_FILE_FAILED. The reason of the signal.
  */
 export async function exportEvidence(
   db: Database,
@@ -58,8 +58,11 @@ async function exportInTransaction(
     throw new InvalidInputError('options.from', request.from, `a span with entries up to ${head.sequenceNum}`)
   }
   const place = await findPlaceBefore(transaction, hostId, range.first)
-  if (place === undefined) throw damaged(hostId, range.first, 'the entry before it', 'none')
-  await writeBundle(request, bundleLines(transaction, request, range, place))
+  if (place === undefined) {
+    throw chainDamaged(hostId, range.first, { expected: 'the entry before it', found: 'none' })
+  }
+  const counts = { unprotected: 0 }
+  await writeBundle(request, bundleLines(transaction, request, { range, place, counts }))
   const [first, last] = [BigInt(range.first), BigInt(range.last)]
   return {
     path: request.out,
@@ -67,15 +70,22 @@ async function exportInTransaction(
     firstSequence: integerFromRow('sequence_num', range.first),
     lastSequence: integerFromRow('sequence_num', range.last),
     entries: Number(last - first + 1n),
+    ...counts,
     context: Number(head.sequenceNum - last),
   }
+}
+
+interface Exported {
+  readonly range: SequenceRange
+  readonly place: ChainPlace
+  /** Counted while the lines are made. */
+  readonly counts: { unprotected: number }
 }
 
 async function* bundleLines(
   transaction: QueryRunner,
   request: EvidenceRequest,
-  range: SequenceRange,
-  previous: ChainPlace,
+  { range, place: previous, counts }: Exported,
 ): AsyncGenerator<string> {
   const { hostId, head, signal } = request
   const exportedAt = new Date().toISOString().replace('Z', '000Z')
@@ -83,19 +93,20 @@ async function* bundleLines(
   yield encodeLine({ kind: 'header', hostId, hostname, exportedAt, previous })
   const walk = new ChainWalk(hostId, previous)
   const last = BigInt(range.last)
-  const rows = readChainRows(transaction, hostId, range.first, String(head.sequenceNum), signal)
-  for await (const { hashVersion, payload, ...entry } of rows) {
-    if (hashVersion !== '1') throw notProvable(hostId, entry.sequenceNum)
-    const payloadSha256 = payloadDigest(payload)
-    const problem = walk.step(entry, payloadSha256)
-    if (problem) throw damaged(hostId, entry.sequenceNum, problem.expected, problem.found)
-    yield BigInt(entry.sequenceNum) <= last
-      ? encodeLine({ kind: 'entry', ...entry, payload })
-      : encodeLine({ kind: 'context', ...entry, payloadSha256 })
+  const entries = walkEntries(transaction, walk, String(head.sequenceNum), signal)
+  for await (const { line, payloadSha256 } of entries) {
+    if (BigInt(line.sequenceNum) <= last) {
+      if (line.hashVersion === 0) counts.unprotected++
+      yield encodeLine(line)
+    } else {
+      const { payload: _, ...fields } = line
+      yield encodeLine({ ...fields, kind: 'context', payloadSha256 })
+    }
   }
   const { sequenceNum, linkHash } = walk.place
   if (sequenceNum !== String(head.sequenceNum) || linkHash !== head.linkHash) {
-    throw damaged(hostId, String(head.sequenceNum), head.linkHash, `${linkHash} at entry ${sequenceNum}`)
+    const found = `${linkHash} at entry ${sequenceNum}`
+    throw chainDamaged(hostId, String(head.sequenceNum), { expected: head.linkHash, found })
   }
   yield encodeLine(checkpointLine(request))
 }
@@ -138,20 +149,4 @@ async function writeBundle({ out, signal }: EvidenceRequest, lines: AsyncIterabl
     }
     throw new TripwireStorageError('AUDIT_FILE_FAILED', `${out}: the evidence cannot be written`, { cause })
   }
-}
-
-function damaged(hostId: string, sequenceNum: string, expected: string, found: string): TripwireStorageError {
-  return new TripwireStorageError(
-    'AUDIT_DAMAGED',
-    `host ${hostId}, entry ${sequenceNum}: expected ${expected}, found ${found}`,
-    { hint: 'tripwire-storage audit verify' },
-  )
-}
-
-function notProvable(hostId: string, sequenceNum: string): TripwireStorageError {
-  return new TripwireStorageError(
-    'AUDIT_NOT_PROVABLE',
-    `host ${hostId}, entry ${sequenceNum}: nothing protected it when it was written, so nothing can be proven of it`,
-    { hint: 'export later entries only: --from' },
-  )
 }

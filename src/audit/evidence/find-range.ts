@@ -1,4 +1,6 @@
 import type { QueryRunner } from '../../pg/database.ts'
+import { STORED_LINK_HASH } from '../stored-link-hash.ts'
+import { GENESIS } from '../verify/entry-links.ts'
 import type { ChainPlace } from './bundle-lines.ts'
 
 /** From the first entry of the span up to the last one before the first that is outside: times may be a caller's own. */
@@ -60,12 +62,7 @@ export async function findRange(
 const FIND_PLACE = `
   SELECT
     sequence_num AS "sequenceNum",
-    event_hash AS "eventHash",
-    CASE
-      WHEN hash_version = 0
-        THEN encode(sha256(convert_to('tripwire-storage/audit-entry/v0' || chr(10) || event_hash, 'UTF8')), 'hex')
-      ELSE coalesce(row_hash, event_hash)
-    END AS "linkHash"
+    event_hash AS "eventHash",${STORED_LINK_HASH} AS "linkHash"
   FROM audit_entries
   WHERE host_id = $1
     AND sequence_num = $2::bigint - 1
@@ -79,7 +76,7 @@ const FIND_PLACE = `
     AND through_sequence = $2::bigint - 1
   LIMIT 1`
 
-const GENESIS: ChainPlace = { sequenceNum: '0', eventHash: '0'.repeat(64), linkHash: '0'.repeat(64) }
+const BEGINNING: ChainPlace = { sequenceNum: '0', ...GENESIS }
 
 /** Where a chain stands before the entry with a number; `undefined` when that is not known. */
 export async function findPlaceBefore(
@@ -87,7 +84,7 @@ export async function findPlaceBefore(
   hostId: string,
   sequenceNum: string,
 ): Promise<ChainPlace | undefined> {
-  if (sequenceNum === '1') return GENESIS
+  if (sequenceNum === '1') return BEGINNING
   const { rows } = await db.query<ChainPlace>(FIND_PLACE, [hostId, sequenceNum])
   return rows[0]
 }

@@ -15,9 +15,11 @@ import { ChainWalk } from './chain-walk.ts'
 import { readBundleLines, UnreadableBundleError } from './read-bundle-lines.ts'
 
 const LONGEST_PATH = 4096
+/** What is no damage, and leaves something that cannot be told. */
+const UNKNOWN: ReadonlySet<AuditEvidenceFinding['kind']> = new Set(['no-key', 'unreadable', 'unprotected'])
 
 /** Called for each entry of a bundle, in the order of the chain, before anything is known of the whole. */
-export type OnEvidenceEntry = (entry: EntryLine, linkHash: string) => void
+export type OnEvidenceEntry = (entry: EntryLine) => void
 
 /** Who reads a bundle along with its verification. */
 export interface BundleReader {
@@ -81,6 +83,8 @@ class BundleReading {
   #last: string | null = null
   #entries = 0
   #rowProtected = 0
+  #unprotected = 0
+  #lastUnprotected: string | null = null
   #isInContext = false
   #isOver = false
   #checkpoint: Checkpoint | undefined
@@ -108,6 +112,11 @@ class BundleReading {
     if (this.#findings.length === 0 && !this.#isOver) {
       this.fail({ kind: 'unreadable', sequenceNum: null, expected: 'a checkpoint at the end', found: 'none' })
     }
+    if (this.#unprotected > 0) {
+      const sequenceNum = this.#lastUnprotected
+      const found = `hash_version 0, up to entry ${sequenceNum}`
+      this.fail({ kind: 'unprotected', sequenceNum, expected: 'hash_version 1', found })
+    }
     return {
       verdict: this.#verdict(),
       findings: this.#findings,
@@ -116,17 +125,17 @@ class BundleReading {
       firstSequence: this.#first,
       lastSequence: this.#last,
       entries: this.#entries,
-      recomputed: this.#entries - this.#rowProtected,
+      recomputed: this.#entries - this.#rowProtected - this.#unprotected,
       rowProtected: this.#rowProtected,
+      unprotected: this.#unprotected,
       checkpoint: this.#checkpoint ? { origin: this.#checkpoint.origin, time: this.#checkpoint.time } : null,
     }
   }
 
-  /** Whoever has no key, or another one, knows nothing; whoever cannot read it all, either. */
+  /** Whoever has no key, or another one, knows nothing; whoever cannot read it all, either. Of what nothing protected, nobody knows. */
   #verdict(): AuditEvidenceVerification['verdict'] {
     if (this.#findings.length === 0) return 'intact'
-    const unknown = this.#findings.every(({ kind }) => kind === 'no-key' || kind === 'unreadable')
-    return unknown ? 'cannot-tell' : 'damaged'
+    return this.#findings.every(({ kind }) => UNKNOWN.has(kind)) ? 'cannot-tell' : 'damaged'
   }
 
   #takeHeader(line: HeaderLine): void {
@@ -151,8 +160,13 @@ class BundleReading {
     this.#first ??= line.sequenceNum
     this.#last = line.sequenceNum
     this.#entries++
-    if (line.rowHash !== null) this.#rowProtected++
-    this.#onEntry(line, walk.place.linkHash)
+    if (line.hashVersion === 0) {
+      this.#unprotected++
+      this.#lastUnprotected = line.sequenceNum
+    } else if (line.rowHash !== null) {
+      this.#rowProtected++
+    }
+    this.#onEntry(line)
   }
 
   #takeCheckpoint(line: CheckpointLine, walk: ChainWalk): void {

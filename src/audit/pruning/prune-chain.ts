@@ -11,12 +11,11 @@ import type { Database, QueryRunner } from '../../pg/database.ts'
 import { integerFromRow } from '../../pg/row-values.ts'
 import { appendInTransaction } from '../append/append-in-transaction.ts'
 import { type CallContext, callSignal } from '../call-signal.ts'
-import type { ChainPlace } from '../evidence/bundle-lines.ts'
-import { readChainRows } from '../evidence/chain-rows.ts'
-import { ChainWalk } from '../evidence/chain-walk.ts'
+import { type ChainPlace, encodeLine } from '../evidence/bundle-lines.ts'
+import { ChainWalk, chainDamaged } from '../evidence/chain-walk.ts'
 import { findPlaceBefore } from '../evidence/find-range.ts'
 import { verifyBundle } from '../evidence/verify-evidence.ts'
-import { payloadDigest } from '../link-hash.ts'
+import { walkEntries } from '../evidence/walk-entries.ts'
 import type { NoteSigner } from '../note/audit-key.ts'
 import { readSigner } from '../note/key-files.ts'
 import { signNote } from '../note/signed-note.ts'
@@ -30,8 +29,8 @@ export const PRUNE_ACTION = 'audit.prune'
 interface VerifiedBundle {
   readonly first: string
   readonly through: string
-  /** SHA-256 over the link hashes of its entries, in order. */
-  readonly linksSha256: string
+  /** SHA-256 over the lines of its entries, in order: no hash of a chain covers all of an entry of version 0. */
+  readonly entriesSha256: string
   readonly fileSha256: string
 }
 
@@ -73,12 +72,13 @@ async function readVerifiedBundle(
   signal: AbortSignal,
 ): Promise<VerifiedBundle> {
   const fileBefore = await digestFile(path, signal)
-  const links = createHash('sha256')
+  const entries = createHash('sha256')
   const verified = await verifyBundle('options.bundle', path, signer.verifier, {
     signal,
-    onEntry: (_, linkHash) => void links.update(linkHash),
+    onEntry: line => void entries.update(encodeLine(line)),
   })
-  const [finding] = verified.findings
+  // Of what nothing protected no evidence can say more.
+  const finding = verified.findings.find(({ kind }) => kind !== 'unprotected')
   if (finding) {
     throw new TripwireStorageError(
       'AUDIT_DAMAGED',
@@ -99,7 +99,7 @@ async function readVerifiedBundle(
   return {
     first: verified.firstSequence ?? '',
     through: verified.lastSequence ?? '',
-    linksSha256: links.digest('hex'),
+    entriesSha256: entries.digest('hex'),
     fileSha256: fileBefore,
   }
 }
@@ -147,6 +147,10 @@ async function pruneInTransaction(
   const manifest = signManifest({ hostId, bundle, place, recorded }, signer)
   await transaction.query(INSERT_PRUNING, [hostId, through, place.eventHash, place.linkHash, manifest])
   const deleted = await transaction.query(DELETE_PREFIX, [hostId, through])
+  const expected = BigInt(through) - BigInt(first) + 1n
+  if (BigInt(deleted.rowCount) !== expected) {
+    throw chainDamaged(hostId, through, { expected: `${expected} entries`, found: String(deleted.rowCount) })
+  }
   signal.throwIfAborted()
   return {
     hostId,
@@ -167,7 +171,7 @@ const FIRST_SEQUENCE = `
 async function walkPrefix(
   transaction: QueryRunner,
   hostId: string,
-  { first, through, linksSha256 }: VerifiedBundle,
+  { first, through, entriesSha256 }: VerifiedBundle,
   signal: AbortSignal,
 ): Promise<ChainPlace> {
   const oldest = (await transaction.query<{ first: string | null }>(FIRST_SEQUENCE, [hostId])).rows[0]?.first
@@ -175,17 +179,15 @@ async function walkPrefix(
     throw new InvalidInputError('options.bundle', first, `a bundle that begins with entry ${oldest}`)
   }
   const before = await findPlaceBefore(transaction, hostId, first)
-  if (!before) throw damaged(hostId, first, 'the entry before it or its pruning', 'none')
-  const walk = new ChainWalk(hostId, before)
-  const links = createHash('sha256')
-  const rows = readChainRows(transaction, hostId, first, through, signal)
-  for await (const { payload, hashVersion: _, ...entry } of rows) {
-    const problem = walk.step(entry, payloadDigest(payload))
-    if (problem) throw damaged(hostId, entry.sequenceNum, problem.expected, problem.found)
-    links.update(walk.place.linkHash)
+  if (!before) {
+    throw chainDamaged(hostId, first, { expected: 'the entry before it or its pruning', found: 'none' })
   }
-  if (walk.place.sequenceNum !== through || links.digest('hex') !== linksSha256) {
-    throw damaged(hostId, through, 'the entries of the bundle', 'others')
+  const walk = new ChainWalk(hostId, before)
+  const entries = createHash('sha256')
+  for await (const { line } of walkEntries(transaction, walk, through, signal))
+    entries.update(encodeLine(line))
+  if (walk.place.sequenceNum !== through || entries.digest('hex') !== entriesSha256) {
+    throw chainDamaged(hostId, through, { expected: 'the entries of the bundle up to it', found: 'others' })
   }
   return walk.place
 }
@@ -233,11 +235,3 @@ const DELETE_PREFIX = `
   DELETE FROM audit_entries
   WHERE host_id = $1
     AND sequence_num <= $2`
-
-function damaged(hostId: string, sequenceNum: string, expected: string, found: string): TripwireStorageError {
-  return new TripwireStorageError(
-    'AUDIT_DAMAGED',
-    `host ${hostId}, entry ${sequenceNum}: expected ${expected}, found ${found}`,
-    { hint: 'tripwire-storage audit verify' },
-  )
-}

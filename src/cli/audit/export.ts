@@ -35,7 +35,12 @@ export function exportCommand(context: CommandContext): Command {
         return store.exportAuditEvidence({ hostId, from, to, checkpoint, key, out, signal })
       })
       if (flags.json) return writeJsonLines(context.stdout, [evidence])
-      const { path, entries, firstSequence, lastSequence } = evidence
+      const { path, entries, firstSequence, lastSequence, unprotected } = evidence
       context.stdout.write(`${path}  entries ${firstSequence} to ${lastSequence} (${grouped(entries)})\n`)
+      if (unprotected > 0) {
+        context.stdout.write(
+          `nothing protected the first ${grouped(unprotected)}: what they hold is not proven\n`,
+        )
+      }
     })
 }

@@ -46,5 +46,10 @@ function report(context: CommandContext, verified: AuditEvidenceVerification): v
       `           of ${grouped(verified.rowProtected)} the row is proven, but not the event hash: it follows a scheme of its writer\n`,
     )
   }
+  if (verified.unprotected > 0) {
+    stdout.write(
+      `           of ${grouped(verified.unprotected)} nothing is proven but the place: they were not protected when they were written\n`,
+    )
+  }
   if (checkpoint) stdout.write(`signed by  ${printable(checkpoint.origin)} at ${checkpoint.time}\n`)
 }

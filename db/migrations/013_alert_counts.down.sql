@@ -2,11 +2,11 @@
 
 DROP FUNCTION reopen_alert_hours(TIMESTAMPTZ[]);
 DROP FUNCTION roll_up_alert_hours(INTEGER);
-DROP FUNCTION move_alert_count_mark();
+DROP FUNCTION move_alert_count_mark(TIMESTAMPTZ, XID8, XID8);
 DROP FUNCTION merge_alert_hour_counts(INTEGER);
 DROP FUNCTION forget_gone_alert_hours(INTEGER);
 DROP FUNCTION close_alert_hours(OID, TIMESTAMPTZ[]);
-DROP FUNCTION list_open_alert_hours(TIMESTAMPTZ, INTEGER);
+DROP FUNCTION list_open_alert_hours(TIMESTAMPTZ);
 DROP FUNCTION list_closed_alert_hours(TIMESTAMPTZ, TIMESTAMPTZ);
 DROP FUNCTION list_countable_alert_partitions();
 -- With its triggers, also those of months that are detached.

@@ -269,40 +269,29 @@ AS $$
         AND rolled.hour <= p_to - INTERVAL '1 hour'
 $$;
 
--- The newest hours that can be closed and are not, all of one partition and not far apart.
-CREATE FUNCTION list_open_alert_hours(p_settled_through TIMESTAMPTZ, p_max_hours INTEGER) RETURNS TABLE (
+-- The hours before a moment that can be closed and are not.
+CREATE FUNCTION list_open_alert_hours(p_through TIMESTAMPTZ) RETURNS TABLE (
     partition_id OID,
     hour         TIMESTAMPTZ
 )
 LANGUAGE sql
 STABLE
 AS $$
-    WITH open AS (
-        SELECT
-            countable.partition_id,
-            hours.hour,
-            first_value(countable.partition_id) OVER newest AS newest_partition,
-            first_value(hours.hour) OVER newest AS newest_hour
-        FROM list_countable_alert_partitions() AS countable
-        CROSS JOIN LATERAL generate_series(
-            date_trunc('hour', countable.range_from + INTERVAL '1 hour' - INTERVAL '1 microsecond'),
-            least(countable.range_to, p_settled_through) - INTERVAL '1 hour',
-            INTERVAL '1 hour'
-        ) AS hours (hour)
-        WHERE isfinite(p_settled_through)
-            AND NOT EXISTS (
-                SELECT
-                FROM list_closed_alert_hours('-infinity', 'infinity') AS closed
-                WHERE closed.hour = hours.hour
-            )
-        WINDOW newest AS (ORDER BY hours.hour DESC)
-    )
     SELECT
-        open.partition_id,
-        open.hour
-    FROM open
-    WHERE open.partition_id = open.newest_partition
-        AND open.hour > open.newest_hour - p_max_hours * INTERVAL '1 hour'
+        countable.partition_id,
+        hours.hour
+    FROM list_countable_alert_partitions() AS countable
+    CROSS JOIN LATERAL generate_series(
+        date_trunc('hour', countable.range_from + INTERVAL '1 hour' - INTERVAL '1 microsecond'),
+        least(countable.range_to, p_through) - INTERVAL '1 hour',
+        INTERVAL '1 hour'
+    ) AS hours (hour)
+    WHERE isfinite(p_through)
+        AND NOT EXISTS (
+            SELECT
+            FROM list_closed_alert_hours('-infinity', 'infinity') AS closed
+            WHERE closed.hour = hours.hour
+        )
 $$;
 
 -- Counts hours of one partition. One statement, and so one snapshot: what was added and is visible is in the rows as well, and is
@@ -441,8 +430,16 @@ $$;
 
 -- Moves the mark, as far as that is possible at this moment. Each of the three steps belongs to a transaction of its own: setting the mark,
 -- writing down which transactions may not have seen it, and finding that all of these have ended. Nothing waits.
--- Returns whether it changed something; settled_through says how far hours can be closed.
-CREATE FUNCTION move_alert_count_mark(OUT moved BOOLEAN, OUT is_settled BOOLEAN, OUT settled_through TIMESTAMPTZ)
+-- p_later_id is a transaction id that was taken after p_seen_mark was seen; NULL when there is none. (pg_snapshot_xmax does not do: ids
+-- beyond it may be taken already.)
+CREATE FUNCTION move_alert_count_mark(
+    p_seen_mark  TIMESTAMPTZ,
+    p_seen_by    XID8,
+    p_later_id   XID8,
+    OUT moved BOOLEAN,
+    OUT is_settled BOOLEAN,
+    OUT settled_through TIMESTAMPTZ
+)
 LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
@@ -458,14 +455,16 @@ BEGIN
     FROM alert_count_state;
 
     IF v_state.settled_through < v_state.marked_through THEN
-        IF v_state.marked_by = pg_current_xact_id() THEN
-            NULL;
         -- One of a later time than now was restored from another server.
-        ELSIF v_state.wait_for IS NULL OR v_state.wait_for > pg_snapshot_xmax(pg_current_snapshot()) THEN
-            UPDATE alert_count_state
-            SET wait_for = pg_snapshot_xmax(pg_current_snapshot())
-            RETURNING * INTO v_state;
-            moved := true;
+        IF v_state.wait_for IS NULL OR v_state.wait_for > pg_snapshot_xmax(pg_current_snapshot()) THEN
+            IF p_later_id IS NOT NULL
+                AND (v_state.marked_through, v_state.marked_by) IS NOT DISTINCT FROM (p_seen_mark, p_seen_by)
+            THEN
+                UPDATE alert_count_state
+                SET wait_for = p_later_id
+                RETURNING * INTO v_state;
+                moved := true;
+            END IF;
         ELSIF pg_snapshot_xmin(pg_current_snapshot()) >= v_state.wait_for THEN
             UPDATE alert_count_state
             SET settled_through = marked_through, wait_for = NULL
@@ -514,6 +513,8 @@ SECURITY DEFINER
 AS $$
 #variable_conflict use_column
 DECLARE
+    v_seen      alert_count_state%ROWTYPE;
+    v_later_id  XID8;
     v_mark      RECORD;
     v_partition OID;
     v_hours     TIMESTAMPTZ[];
@@ -532,6 +533,13 @@ BEGIN
         RETURN;
     END IF;
 
+    SELECT *
+    INTO v_seen
+    FROM alert_count_state;
+    IF pg_current_xact_id_if_assigned() IS NULL THEN
+        v_later_id := pg_current_xact_id();
+    END IF;
+
     PERFORM
     FROM alert_count_state
     FOR UPDATE SKIP LOCKED;
@@ -540,13 +548,22 @@ BEGIN
         RETURN;
     END IF;
 
-    v_mark := move_alert_count_mark();
+    v_mark := move_alert_count_mark(v_seen.marked_through, v_seen.marked_by, v_later_id);
     settled_through := v_mark.settled_through;
 
     forgotten_hours := forget_gone_alert_hours(p_max_hours);
-    SELECT min(open.partition_id), array_agg(open.hour)
+    -- The newest, of one partition and not far apart.
+    WITH open AS MATERIALIZED (
+        SELECT *
+        FROM list_open_alert_hours(settled_through)
+    )
+    SELECT newest.partition_id, array_agg(open.hour)
     INTO v_partition, v_hours
-    FROM list_open_alert_hours(settled_through, p_max_hours) AS open;
+    FROM open
+    JOIN (SELECT * FROM open ORDER BY hour DESC LIMIT 1) AS newest
+        ON newest.partition_id = open.partition_id
+        AND newest.hour < open.hour + p_max_hours * INTERVAL '1 hour'
+    GROUP BY newest.partition_id;
     IF v_partition IS NOT NULL THEN
         closed_hours := close_alert_hours(v_partition, v_hours);
     ELSIF forgotten_hours = 0 THEN
@@ -587,11 +604,11 @@ BEGIN
         'alerts_count_changes()',
         'list_countable_alert_partitions()',
         'list_closed_alert_hours(TIMESTAMPTZ, TIMESTAMPTZ)',
-        'list_open_alert_hours(TIMESTAMPTZ, INTEGER)',
+        'list_open_alert_hours(TIMESTAMPTZ)',
         'close_alert_hours(OID, TIMESTAMPTZ[])',
         'forget_gone_alert_hours(INTEGER)',
         'merge_alert_hour_counts(INTEGER)',
-        'move_alert_count_mark()',
+        'move_alert_count_mark(TIMESTAMPTZ, XID8, XID8)',
         'roll_up_alert_hours(INTEGER)',
         'reopen_alert_hours(TIMESTAMPTZ[])'
     ]

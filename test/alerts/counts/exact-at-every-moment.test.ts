@@ -33,7 +33,7 @@ type Step =
       readonly direct: boolean
     }
   | { readonly kind: 'savepoint' | 'back' | 'commit' | 'rollback'; readonly writer: number }
-  | { readonly kind: 'roll'; readonly hours: number }
+  | { readonly kind: 'roll'; readonly hours: number; readonly times: number }
   | { readonly kind: 'hold' | 'let go' | 'break off' | 'detach' | 'attach' | 'truncate' }
   | { readonly kind: 'lower'; readonly hour: number }
 
@@ -75,10 +75,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 10,
-    arbitrary: fc.record({ kind: fc.constant('roll' as const), hours: fc.integer({ min: 1, max: 6 }) }),
+    arbitrary: fc.record({
+      kind: fc.constant('roll' as const),
+      hours: fc.integer({ min: 1, max: 6 }),
+      times: fc.integer({ min: 1, max: 4 }),
+    }),
   },
   {
-    weight: 2,
+    weight: 4,
     arbitrary: fc.record({ kind: fc.constantFrom('hold' as const, 'let go' as const, 'break off' as const) }),
   },
   {
@@ -131,7 +135,9 @@ function writeSql(given: Extract<Step, { rows: number }>): string {
 async function take(given: Step): Promise<void> {
   switch (given.kind) {
     case 'roll':
-      return void (await rollUpStep(roller, given.hours))
+      // Of those that a mark needs, each is a transaction of its own.
+      for (let time = 0; time < given.times; time++) await rollUpStep(roller, given.hours)
+      return
     case 'hold':
       return void (await holder.query('COMMIT; BEGIN').then(() => rollUpStep(holder, 2)))
     case 'let go':
@@ -156,7 +162,8 @@ async function takeAsWriter(given: Extract<Step, { writer: number }>): Promise<v
   if (!client) throw new Error(`there is no writer ${given.writer}`)
   switch (given.kind) {
     case 'begin':
-      return attempt(client, `COMMIT; BEGIN ISOLATION LEVEL ${given.isolation}`)
+      // With its snapshot, and without a transaction id until it writes.
+      return attempt(client, `COMMIT; BEGIN ISOLATION LEVEL ${given.isolation}; SELECT FROM hosts`)
     case 'savepoint':
       return attempt(client, 'SAVEPOINT here')
     case 'back':

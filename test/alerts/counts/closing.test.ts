@@ -1,0 +1,257 @@
+/** When an hour is closed, and when it is open again. */
+import type { Client } from 'pg'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { useTestDatabase } from '../../support/test-database.ts'
+import {
+  ATTACH,
+  COUNTED_HOSTS,
+  closedHours,
+  connectTo,
+  countsAndRows,
+  DETACH,
+  PARTITION,
+  rollUp,
+  rollUpStep,
+  useCountedHours,
+} from './counted-hours.ts'
+
+const database = useTestDatabase()
+useCountedHours(database)
+
+const ALL = ['10', '11', '12', '13', '14', '15']
+
+let roller: Client
+let other: Client
+let reader: Client
+const clients: Client[] = []
+
+beforeEach(async () => {
+  for (let count = 0; count < 3; count++) clients.push(await connectTo(database))
+  const [first, second, third] = clients
+  if (!first || !second || !third) throw new Error('there are no clients')
+  roller = first
+  other = second
+  reader = third
+  await roller.query(
+    `TRUNCATE alerts, alert_hour_counts, rolled_alert_hours; UPDATE alert_count_state SET settled_through = '-infinity', marked_through = '-infinity', marked_by = NULL, wait_for = NULL`,
+  )
+})
+
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map(client => client.end()))
+})
+
+async function insert(client: Client, received = '2026-03-10 12:30+00', table = 'alerts'): Promise<void> {
+  await client.query(`
+    INSERT INTO ${table} (host_id, timestamp, tripwire_type, rule_name, severity, received_at)
+    VALUES ('${COUNTED_HOSTS[0]}', now(), 'FILE', 'a rule', 'WARN', '${received}')`)
+}
+
+async function expectExact(): Promise<void> {
+  const { counts, rows } = await countsAndRows(reader)
+  expect(counts).toEqual(rows)
+}
+
+async function addedRows(): Promise<unknown> {
+  const { rows } = await reader.query('SELECT count(*)::int AS count FROM alert_hour_counts')
+  return rows[0]
+}
+
+describe('an hour', () => {
+  it('is closed in steps, each a transaction, and the newest come first', async () => {
+    await insert(other)
+    expect(await rollUpStep(roller, 2)).toMatchObject({ state: 'working', closed_hours: 0 })
+    expect(await rollUpStep(roller, 2)).toMatchObject({ state: 'working', closed_hours: 0 })
+    expect(await rollUpStep(roller, 2)).toMatchObject({ state: 'working', closed_hours: 2 })
+    expect(await closedHours(reader)).toEqual(['14', '15'])
+    expect(await rollUp(roller)).toBe('done')
+    expect(await closedHours(reader)).toEqual(ALL)
+    await expectExact()
+  })
+
+  it('stays open while a transaction is open that may not have seen the mark', async () => {
+    await other.query('BEGIN')
+    await insert(other)
+    expect(await rollUp(roller)).toBe('waiting')
+    expect(await closedHours(reader)).toEqual([])
+    await insert(other)
+    await other.query('COMMIT')
+    expect(await rollUp(roller)).toBe('done')
+    expect(await closedHours(reader)).toEqual(ALL)
+    await expectExact()
+  })
+
+  // The id of the writer is later than that of the transaction that sets the mark, and than all that are completed.
+  it('waits also for a writer that began while the mark was being set', async () => {
+    await roller.query('BEGIN')
+    await rollUpStep(roller)
+    await other.query('BEGIN')
+    await insert(other)
+    await roller.query('COMMIT')
+    expect(await addedRows()).toEqual({ count: 0 })
+    expect(await rollUp(roller)).toBe('waiting')
+    await other.query('COMMIT')
+    await expectExact()
+    expect(await rollUp(roller)).toBe('done')
+    await expectExact()
+  })
+
+  it('cannot be closed within one transaction, however often it is tried', async () => {
+    await roller.query('BEGIN')
+    for (let step = 0; step < 5; step++) await rollUpStep(roller)
+    expect(await closedHours(roller)).toEqual([])
+    await roller.query('COMMIT')
+    expect(await rollUp(roller)).toBe('done')
+  })
+
+  it('is exact for a transaction that took its snapshot before all of it, and its id after', async () => {
+    await insert(roller)
+    await other.query('BEGIN ISOLATION LEVEL REPEATABLE READ')
+    await other.query('SELECT FROM hosts')
+    expect(await rollUp(roller)).toBe('done')
+    await insert(other)
+    await other.query('COMMIT')
+    expect(await closedHours(reader)).toEqual(ALL)
+    await expectExact()
+  })
+
+  it('is counted by a transaction that was rolled back to a savepoint as if nothing had been', async () => {
+    expect(await rollUp(roller)).toBe('done')
+    await other.query('BEGIN')
+    await insert(other)
+    await other.query('SAVEPOINT here')
+    await insert(other)
+    await other.query('ROLLBACK TO SAVEPOINT here')
+    await other.query('COMMIT')
+    await expectExact()
+  })
+
+  it('is merged when many were late, and what was added to open hours is taken out', async () => {
+    expect(await rollUp(roller)).toBe('done')
+    for (let count = 0; count < 40; count++) await insert(other)
+    expect(await addedRows()).toEqual({ count: 160 })
+    await reader.query(`SELECT reopen_alert_hours(ARRAY['2026-03-10 11:00+00'::timestamptz])`)
+    await insert(other, '2026-03-10 11:30+00')
+    expect(await rollUp(roller)).toBe('done')
+    expect(await addedRows()).toEqual({ count: 8 })
+    await expectExact()
+  })
+
+  it('costs a writer whose alerts are new no row', async () => {
+    await roller.query(
+      `UPDATE alert_count_state SET settled_through = '2026-03-10 12:00+00', marked_through = '2026-03-10 12:00+00'`,
+    )
+    await insert(other)
+    expect(await addedRows()).toEqual({ count: 0 })
+    await insert(other, '2026-03-10 11:59:59.999999+00')
+    expect(await addedRows()).toEqual({ count: 4 })
+  })
+})
+
+describe('a partition', () => {
+  beforeEach(async () => {
+    for (const hour of ALL) await insert(other, `2026-03-10 ${hour}:30+00`)
+    expect(await rollUp(roller)).toBe('done')
+  })
+
+  it('that left and came back is counted anew, with what was done to it meanwhile', async () => {
+    await other.query(DETACH)
+    expect(await closedHours(reader)).toEqual([])
+    await expectExact()
+    await insert(other, '2026-03-10 12:45+00', PARTITION)
+    await other.query(ATTACH)
+    expect(await closedHours(reader)).toEqual([])
+    await expectExact()
+    expect(await rollUp(roller)).toBe('done')
+    expect(await closedHours(reader)).toEqual(ALL)
+    await expectExact()
+  })
+
+  it('that left takes its counts with it', async () => {
+    await other.query(DETACH)
+    expect(await rollUp(roller)).toBe('done')
+    expect(await addedRows()).toEqual({ count: 0 })
+    await other.query(ATTACH)
+  })
+
+  it('that was truncated has none', async () => {
+    await other.query(`TRUNCATE ${PARTITION}`)
+    await expectExact()
+    await insert(other)
+    await expectExact()
+    expect(await rollUp(roller)).toBe('done')
+    await expectExact()
+  })
+
+  it('on which the triggers do not fire is not closed', async () => {
+    await other.query(`ALTER TABLE ${PARTITION} DISABLE TRIGGER alerts_count_updated`)
+    await reader.query(`SELECT reopen_alert_hours(ARRAY['2026-03-10 11:00+00'::timestamptz])`)
+    expect(await rollUp(roller)).toBe('done')
+    expect(await closedHours(reader)).toEqual(['10', '12', '13', '14', '15'])
+    await other.query(`ALTER TABLE ${PARTITION} ENABLE TRIGGER alerts_count_updated`)
+  })
+})
+
+describe('two that count at once', () => {
+  it('do not disturb each other: one works, the other leaves', async () => {
+    await insert(roller)
+    await roller.query('BEGIN')
+    expect(await rollUpStep(roller)).toMatchObject({ state: 'working' })
+    expect(await rollUpStep(other)).toMatchObject({ state: 'busy' })
+    await roller.query('COMMIT')
+    await Promise.all([rollUp(roller), rollUp(other)])
+    await rollUp(roller)
+    expect(await closedHours(reader)).toEqual(ALL)
+    await expectExact()
+  })
+
+  it('go on after one was killed, and nothing of its step is left', async () => {
+    await insert(other)
+    await rollUpStep(roller)
+    await rollUpStep(roller)
+    const { rows } = await roller.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+    await roller.query('BEGIN')
+    expect(await rollUpStep(roller, 3)).toMatchObject({ closed_hours: 3 })
+    await reader.query('SELECT pg_terminate_backend($1, 5000)', [rows[0]?.pid])
+    expect(await closedHours(reader)).toEqual([])
+    expect(await addedRows()).toEqual({ count: 0 })
+    expect(await rollUp(other)).toBe('done')
+    expect(await closedHours(reader)).toEqual(ALL)
+    await expectExact()
+  })
+})
+
+describe('the mark', () => {
+  it('of a clock that was ahead is set back, and the hours after it are open', async () => {
+    await roller.query(
+      `UPDATE alert_count_state SET settled_through = now() + INTERVAL '2 years', marked_through = now() + INTERVAL '2 years'`,
+    )
+    await insert(other)
+    await rollUp(roller)
+    const { rows } = await reader.query(
+      'SELECT marked_through < now() AS past, settled_through = marked_through AS settled FROM alert_count_state',
+    )
+    expect(rows).toEqual([{ past: true, settled: true }])
+    await expectExact()
+  })
+
+  it('of another server, whose transaction ids were later, is settled by those of this one', async () => {
+    await rollUpStep(roller)
+    await roller.query(`UPDATE alert_count_state SET wait_for = '9000000000000000'::xid8`)
+    expect(await rollUp(roller)).toBe('done')
+    expect(await closedHours(reader)).toEqual(ALL)
+  })
+
+  it('that is lost costs rows, and no exactness', async () => {
+    await rollUp(roller)
+    await roller.query('DELETE FROM alert_count_state')
+    await insert(other)
+    await expectExact()
+    expect(await rollUpStep(roller)).toMatchObject({ state: 'busy' })
+    await roller.query(
+      `INSERT INTO alert_count_state (settled_through, marked_through) VALUES ('-infinity', '-infinity')`,
+    )
+    expect(await rollUp(roller)).toBe('done')
+    await expectExact()
+  })
+})

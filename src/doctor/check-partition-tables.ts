@@ -57,7 +57,7 @@ export async function checkDisabledTrigger(context: CheckContext): Promise<Check
   return outcomeOf(
     found.map(({ partition, name, silentTriggers }) => ({
       subject: partition,
-      message: `${silentTriggers.join(', ')} of ${partition} do not fire: an alert that is written to it directly may name no host, or stand in another month already`,
+      message: `${silentTriggers.join(', ')} of ${partition} do not fire: an alert that is written to it directly may name no host, stand in another month already, or not be counted`,
       mend: alterTable(name, ...silentTriggers.map(trigger => `ENABLE TRIGGER ${trigger}`)),
       details: { triggers: silentTriggers },
     })),

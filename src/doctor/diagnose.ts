@@ -1,5 +1,6 @@
 import { DatabaseError, TripwireStorageError } from '../errors.ts'
 import { Database } from '../pg/database.ts'
+import { checkAlertCounts } from './check-alert-counts.ts'
 import { checkClockSkew } from './check-clock-skew.ts'
 import { checkDeadLetters } from './check-dead-letters.ts'
 import { checkFarFuture } from './check-far-future.ts'
@@ -47,6 +48,7 @@ const RUN: Readonly<Record<CheckName, (context: CheckContext) => Promise<CheckOu
   'far-future': checkFarFuture,
   'retention-lag': checkRetentionLag,
   'unfinished-retirement': checkUnfinishedRetirement,
+  'alert-counts': checkAlertCounts,
   'clock-skew': checkClockSkew,
   'dead-letters': checkDeadLetters,
   spool: checkSpool,

@@ -46,7 +46,7 @@ const READ_PARTITION_TABLES = `
       SELECT coalesce(string_agg(tgname, ',' ORDER BY tgname COLLATE "C"), '')
       FROM pg_trigger
       WHERE tgrelid = pg_class.oid
-        AND tgname IN ('alerts_check_hosts_on_insert', 'alerts_check_hosts_on_update', 'alerts_check_resends')
+        AND tgname IN (SELECT name FROM alert_triggers())
         AND tgenabled NOT IN ('O', 'A')
     ) AS "silentTriggers"
   FROM parts

@@ -1,0 +1,85 @@
+import { integerFromRow, selectTimestamp, timestampFromRow } from '../pg/row-values.ts'
+import { type CheckOutcome, counted, type NewFinding } from './check-outcome.ts'
+import { type CheckContext, USE_INDEXES } from './context.ts'
+
+/** So long after its end an hour is counted, even where a scheduler does it once a day. */
+const LATEST_HOURS = 24
+
+const COUNT = 'tripwire-storage alerts counts'
+
+/** Whether alerts of uncounted hours are there is asked of the index alone. */
+const READ_COUNT_STATE = `
+  SELECT
+    ${selectTimestamp('settled_through')},
+    state.wait_for IS NOT NULL AS "isWaiting",
+    EXISTS (
+      SELECT
+      FROM alerts
+      WHERE received_at >= state.settled_through
+        AND received_at < now() - $1 * INTERVAL '1 hour'
+    ) AS "isLate",
+    (
+      SELECT count(*)
+      FROM list_open_alert_hours(state.settled_through)
+      WHERE hour < now() - $1 * INTERVAL '1 hour'
+    ) AS "openHours"
+  FROM alert_count_state AS state`
+
+interface CountStateRow {
+  readonly settled_through: string
+  readonly isWaiting: boolean
+  readonly isLate: boolean
+  readonly openHours: string
+}
+
+export async function checkAlertCounts(context: CheckContext): Promise<CheckOutcome> {
+  const state = await context.ask(async transaction => {
+    await transaction.runScript(USE_INDEXES)
+    const { rows } = await transaction.query<CountStateRow>(READ_COUNT_STATE, [LATEST_HOURS])
+    return rows[0]
+  })
+  if (!state) return { message: 'the row of alert_count_state is gone', findings: [stateGone()] }
+  const settledThrough = timestampFromRow(state.settled_through)
+  const openHours = integerFromRow('openHours', state.openHours)
+  return {
+    message: settledThrough === '-infinity' ? 'nothing is counted yet' : `counted through ${settledThrough}`,
+    findings: [
+      ...(state.isLate ? [lateFinding(settledThrough, state.isWaiting)] : []),
+      ...(openHours > 0 ? [openFinding(openHours)] : []),
+    ],
+    details: { settledThrough, openHours },
+  }
+}
+
+function lateFinding(settledThrough: string, isWaiting: boolean): NewFinding {
+  const since =
+    settledThrough === '-infinity'
+      ? 'alerts are not counted by the hour'
+      : `alerts since ${settledThrough} are not counted by the hour`
+  return {
+    subject: null,
+    message: isWaiting
+      ? `${since}, because a transaction is open that began before: timelines stay exact, and read each of these alerts; look for it in pg_stat_activity and pg_prepared_xacts`
+      : `${since}: timelines stay exact, and read each of these alerts; open a store, which counts every hour, or let a scheduler call roll_up_alert_hours()`,
+    mend: COUNT,
+    details: { settledThrough, isWaiting },
+  }
+}
+
+function openFinding(openHours: number): NewFinding {
+  return {
+    subject: null,
+    message: `${counted(openHours, 'hour')} of earlier days are not counted yet: timelines stay exact, and read their alerts; each run of the maintenance goes on for a minute, from the newest to the oldest`,
+    mend: COUNT,
+    details: { openHours },
+  }
+}
+
+function stateGone(): NewFinding {
+  return {
+    subject: null,
+    message:
+      'alert_count_state has no row: every statement that writes alerts adds to the counts, and no hour is counted',
+    mend: `INSERT INTO alert_count_state (settled_through, marked_through) VALUES ('-infinity', '-infinity')`,
+  }
+}

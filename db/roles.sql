@@ -29,6 +29,15 @@ GRANT EXECUTE
     ON FUNCTION list_alert_partitions()
     TO tripwire_reader;
 
+-- The counts of timelines. They tell no more than alerts does.
+GRANT SELECT
+    ON alert_hour_counts, rolled_alert_hours, alert_count_state
+    TO tripwire_writer, tripwire_reader;
+
+GRANT EXECUTE
+    ON FUNCTION roll_up_alert_hours(INTEGER)
+    TO tripwire_writer;
+
 -- Alerts: insert, and look for what is stored already. No UPDATE, no DELETE.
 GRANT SELECT, INSERT
     ON alerts

@@ -78,6 +78,7 @@ export {
   type TimelineGroup,
   type TopAlertsQuery,
 } from './model/alert-counts.ts'
+export type { AlertTail, AlertTailOptions, TailedAlert } from './model/alert-tail.ts'
 export type {
   AuditCheckpoint,
   AuditCheckpointOptions,

@@ -15,6 +15,7 @@ export const DEFAULT_RETRY_FOR_MS = 5000
 export const DEFAULT_SPOOL_MAX_BYTES = 1_073_741_824
 export const DEFAULT_DEDUPLICATE_ALL_MONTHS = false
 export { DEFAULT_MONTHS_AHEAD }
+export const DEFAULT_TAIL_KEEP_HOURS = 72
 export const DEFAULT_MAINTENANCE_INTERVAL_MS = 3_600_000
 export const DEFAULT_MAX_CONNECTIONS = 10
 export const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
@@ -27,6 +28,7 @@ const LONGEST_WAIT_MS = 86_400_000
 const SMALLEST_BYTES = 1_048_576
 const LARGEST_BYTES = 2 ** 40
 const LONGEST_PATH = 4096
+const LONGEST_TAIL_HOURS = 8760
 
 type WaitName =
   | 'flushIntervalMs'
@@ -75,6 +77,8 @@ export interface StoreOptions {
   readonly maintenanceIntervalMs?: number | undefined
   /** How many months the maintenance makes ahead of the present one, 0 to 120. Defaults to 3. */
   readonly monthsAhead?: number | undefined
+  /** How many hours back a tail can begin or go on: so long the maintenance keeps the journal of alerts, 1 to 8,760. Defaults to 72. */
+  readonly tailKeepHours?: number | undefined
   /** Which months the maintenance takes out, as `applyRetention` does. By default none. */
   readonly retention?: RetentionOptions | undefined
   /** The most connections for everything but the writing of alerts, 1 to 1,000. Defaults to 10. */
@@ -109,6 +113,7 @@ export interface ParsedStoreOptions {
   readonly deduplicateAllMonths: boolean
   readonly maintenanceIntervalMs: number
   readonly monthsAhead: number
+  readonly tailKeepHours: number
   readonly retention: RetentionPolicy | undefined
   readonly maxConnections: number
   readonly connectTimeoutMs: number
@@ -133,6 +138,7 @@ const NAMES = [
   'deduplicateAllMonths',
   'maintenanceIntervalMs',
   'monthsAhead',
+  'tailKeepHours',
   'retention',
   'maxConnections',
   'connectTimeoutMs',
@@ -183,6 +189,12 @@ export function parseStoreOptions(options: unknown): ParsedStoreOptions {
       LONGEST_WAIT_MS,
     ),
     monthsAhead: parseMonthsAhead(given.monthsAhead),
+    tailKeepHours: parseInteger(
+      'tailKeepHours',
+      given.tailKeepHours ?? DEFAULT_TAIL_KEEP_HOURS,
+      1,
+      LONGEST_TAIL_HOURS,
+    ),
     retention: given.retention === undefined ? undefined : parseRetention('retention', given.retention),
     maxConnections: parseInteger('maxConnections', given.maxConnections ?? DEFAULT_MAX_CONNECTIONS, 1, 1000),
     connectTimeoutMs: wait('connectTimeoutMs', DEFAULT_CONNECT_TIMEOUT_MS),

@@ -9,6 +9,9 @@ import { Ingest } from './alerts/ingest.ts'
 import { AlertStream } from './alerts/query/alert-stream.ts'
 import { getAlert } from './alerts/query/get-alert.ts'
 import { queryAlerts } from './alerts/query/query-alerts.ts'
+import { AlertTails } from './alerts/tail/alert-tails.ts'
+import { FlushNotifier } from './alerts/tail/flush-notifier.ts'
+import { pruneJournal } from './alerts/tail/prune-journal.ts'
 import { APPEND_CONNECTIONS } from './audit/append/group-commit.ts'
 import { AuditWriter } from './audit/audit-writer.ts'
 import { createCheckpoint } from './audit/checkpoint/create-checkpoint.ts'
@@ -39,6 +42,7 @@ import type {
   RuleAlertCount,
   TopAlertsQuery,
 } from './model/alert-counts.ts'
+import type { AlertTail, AlertTailOptions } from './model/alert-tail.ts'
 import type { AuditCheckpoint, AuditCheckpointOptions } from './model/audit-checkpoint.ts'
 import type { AppendAuditOptions, AuditEntry, AuditQuery, NewAuditEntry } from './model/audit-entry.ts'
 import type {
@@ -84,6 +88,8 @@ import { within } from './within.ts'
 
 /** Of the maintenance: one holds its lock, one works; the others are for calls that come meanwhile. */
 const MAINTENANCE_CONNECTIONS = 4
+/** Of the tails: each asks for a moment at a time. */
+const TAIL_CONNECTIONS = 4
 /** Of the time that `close` has, for the flush. The rest is for the spool and the connections. */
 const FLUSH_SHARE = 0.8
 
@@ -114,6 +120,10 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
   /** Apart, so that a chain that somebody locks keeps no alerts and no queries waiting. */
   readonly #auditDb: Database
   readonly #audit: AuditWriter
+  /** Apart, so that many tails keep no query waiting. */
+  readonly #tailDb: Database
+  readonly #tails: AlertTails
+  readonly #flushNotifier: FlushNotifier
   readonly #metrics: StoreMetrics
   #lastFlushError: unknown
   #closing: Promise<CloseReport> | undefined
@@ -152,6 +162,9 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
     const appendOptions = { maxConnections: APPEND_CONNECTIONS, statementTimeoutMs: options.writeTimeoutMs }
     this.#auditDb = new Database({ ...options, ...appendOptions }, onIdleError)
     this.#audit = new AuditWriter({ ...options, appendDb: this.#auditDb, insertDb: this.#db })
+    this.#tailDb = new Database({ ...options, maxConnections: TAIL_CONNECTIONS }, onIdleError)
+    this.#tails = new AlertTails({ ...options, db: this.#tailDb })
+    this.#flushNotifier = new FlushNotifier(this.#db)
     this.#maintenance = new MaintenanceService({
       intervalMs: options.maintenanceIntervalMs,
       maintain: signal =>
@@ -162,6 +175,7 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
           rollUpAlerts: async () => {
             await rollUpAlertHours(this.#maintenanceDb, signal)
           },
+          pruneJournal: () => pruneJournal(this.#maintenanceDb, options.tailKeepHours),
         }),
       onFinished: report => this.emit('maintenanceFinished', report),
       onFailed: error => this.emit('maintenanceFailed', { error }),
@@ -174,7 +188,13 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
     this.#ingest = new Ingest(this.#writerDb, {
       ...options,
       spool: this.#spool,
-      flushListener: this.#metrics,
+      flushListener: {
+        recordFlush: (alerts, durationMs) => {
+          this.#metrics.recordFlush(alerts, durationMs)
+          this.#flushNotifier.notify()
+        },
+        recordRetry: () => this.#metrics.recordRetry(),
+      },
       prepareMonth: moment => prepareMonth(this.#writerDb, moment),
       ensurePartition: moment => ensurePartition(this.#writerDb, moment),
       onTimerFlushFailed: (error, waiting) => {
@@ -271,6 +291,23 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
   streamAlerts(query: AlertStreamQuery, options: CallOptions = {}): AlertStream {
     const { signal, timeoutMs } = this.#limitsOf(options)
     return new AlertStream(query, signal, stop => this.#reader({ signal: stop, timeoutMs }))
+  }
+
+  /**
+   * Follows alerts: first what was committed since `after`, then what is committed from now on. Each alert comes once, whatever the order
+   * in which writers commit, and across lost connections; with a `resumeToken` also across restarts. A transaction that committed before
+   * another one began to write comes before it.
+   *
+   * ```ts
+   * for await (const { alert, resumeToken } of store.tailAlerts({ filter: { severity: 'CRITICAL' } })) …
+   * ```
+   *
+   * Its `next` throws TAIL_EXPIRED when the place cannot be reached any more, and STORE_CLOSED after `close`.
+   * @throws InvalidInputError
+   */
+  tailAlerts(options: AlertTailOptions = {}): AlertTail {
+    this.#refuseWhenClosed()
+    return this.#tails.open(options)
   }
 
   /**
@@ -555,6 +592,8 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
     const { closeTimeoutMs } = this.#options
     const startedAt = performance.now()
     const maintenanceStopped = this.#maintenance.stop()
+    this.#flushNotifier.stop()
+    const tailsClosed = this.#tails.close()
     const auditWritten = this.#finishAudit(closeTimeoutMs * FLUSH_SHARE)
     try {
       await within(closeTimeoutMs * FLUSH_SHARE, 'the last flush', this.#ingest.close())
@@ -566,8 +605,12 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
       this.#metrics.stop()
       await auditWritten
       const leftMs = Math.max(closeTimeoutMs - (performance.now() - startedAt), 1)
-      const databases = [this.#db, this.#writerDb, this.#maintenanceDb, this.#auditDb]
-      const closed = Promise.all([maintenanceStopped, ...databases.map(database => database.close())])
+      const databases = [this.#db, this.#writerDb, this.#maintenanceDb, this.#auditDb, this.#tailDb]
+      const closed = Promise.all([
+        maintenanceStopped,
+        tailsClosed,
+        ...databases.map(database => database.close()),
+      ])
       await within(leftMs, 'closing the connections', closed).catch(() => {
         for (const database of databases) database.destroy()
       })

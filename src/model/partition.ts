@@ -85,7 +85,7 @@ export interface RetiredMonth {
 
 /** An action of the maintenance that failed. The others went on. */
 export interface MaintenanceFailure {
-  readonly action: 'ensure' | 'finalize' | 'deduplicate' | 'complete' | 'retire' | 'count'
+  readonly action: 'ensure' | 'finalize' | 'deduplicate' | 'complete' | 'retire' | 'count' | 'prune'
   /** `null` when it is about no single one. */
   readonly partition: string | null
   readonly error: TripwireStorageError

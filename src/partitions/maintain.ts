@@ -18,6 +18,8 @@ export interface MaintainOptions {
   readonly signal: AbortSignal
   /** Counts the alerts of hours that are over. */
   readonly rollUpAlerts: () => Promise<void>
+  /** Removes from the journal of alerts what no tail may ask for any more. */
+  readonly pruneJournal: () => Promise<void>
 }
 
 const SKIPPED_RETENTION: RetentionReport = { skipped: true, retired: [], failures: [] }
@@ -38,6 +40,7 @@ export async function maintain(db: Database, options: MaintainOptions): Promise<
       ? await applyRetention(db, options.retention, options.schemaVersion, actions)
       : []
     await actions.run('count', null, options.rollUpAlerts)
+    await actions.run('prune', null, options.pruneJournal)
     const { failures } = actions
     await recordMaintenance(db, 'maintenance', failures, { monthsAhead: options.monthsAhead })
     return { skipped: false, made, finalized, completed, retired, failures }

@@ -1,7 +1,5 @@
 import type { QueryRunner } from '../../pg/database.ts'
 
-export const DEFAULT_TAIL_KEEP_HOURS = 72
-
 const PRUNE_JOURNAL = `
   SELECT prune_alert_journal(make_interval(hours => $1::integer))`
 

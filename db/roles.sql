@@ -43,6 +43,19 @@ GRANT SELECT, INSERT
     ON alerts
     TO tripwire_writer;
 
+-- The journal that tails read. A writer has no part in it but to prune it: its rows are written by triggers.
+GRANT SELECT
+    ON alert_journal, alert_journal_state
+    TO tripwire_reader;
+
+GRANT EXECUTE
+    ON FUNCTION alert_journal_identity(), renew_alert_journal()
+    TO tripwire_reader;
+
+GRANT EXECUTE
+    ON FUNCTION prune_alert_journal(INTERVAL)
+    TO tripwire_writer;
+
 -- A dead letter leaves when its alert is stored.
 GRANT SELECT, INSERT, UPDATE, DELETE
     ON alert_dead_letters

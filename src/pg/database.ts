@@ -67,10 +67,13 @@ export class Database implements QueryRunner, TransactionRunner {
   readonly #clients = new Set<pg.Client>()
   readonly #running = new Set<Promise<unknown>>()
   readonly #prepared: PreparedStatements | undefined
+  /** For another one like it, on another thread. */
+  readonly options: DatabaseOptions
 
   /** Takes no connection yet. `onIdleError` hears of connections that died while nobody used them. */
   constructor(options: DatabaseOptions, onIdleError: (error: unknown) => void = () => undefined) {
     parseConnectionString('connectionString', options.connectionString)
+    this.options = options
     this.#prepared = options.preparedStatements === false ? undefined : new PreparedStatements()
     this.#pool = new pg.Pool({
       connectionString: options.connectionString,

@@ -6,8 +6,12 @@ import { recordMaintenance } from '../record-maintenance.ts'
 import { serverNow } from '../server-now.ts'
 import { planRetention } from './plan-retention.ts'
 import type { RetentionPolicy } from './retention-policy.ts'
+import { retireMonthInThread } from './retire-in-thread.ts'
 import { retireMonth } from './retire-month.ts'
 import { cancelRetirements } from './retirements.ts'
+
+/** A month with fewer, indexes included, is in its archive before a thread has started. */
+export const LEAST_BYTES_FOR_THREAD = 8_388_608
 
 /** Which months a policy would take out now, oldest first. Changes nothing. */
 export async function planDueMonths(db: QueryRunner, policy: RetentionPolicy): Promise<readonly DueMonth[]> {
@@ -31,7 +35,9 @@ export async function applyRetention(
     for (const month of due) {
       if (month.state === 'detached' && archiveDir === undefined) continue
       await actions.run('retire', month.partition, async () => {
-        retired.push(await retireMonth(db, month, { archiveDir, actor, schemaVersion, signal }))
+        const isSmall = archiveDir === undefined || month.bytes < LEAST_BYTES_FOR_THREAD
+        const retire = isSmall ? retireMonth : retireMonthInThread
+        retired.push(await retire(db, month, { archiveDir, actor, schemaVersion, signal }))
       })
     }
   })

@@ -16,13 +16,18 @@ export interface RetireOptions {
   readonly signal: AbortSignal
 }
 
+export type MonthToRetire = Pick<AlertPartition, 'partition' | 'state'> & {
+  readonly from: string
+  readonly to: string
+}
+
 /**
  * Takes a month out: detach, archive, verify the archive against the table, drop. Cut off between any two of these and called
  * again, it continues. Without `archiveDir` it ends after the first.
  */
 export async function retireMonth(
   db: Database,
-  month: Pick<AlertPartition, 'partition' | 'state'> & { readonly from: string; readonly to: string },
+  month: MonthToRetire,
   { archiveDir, actor, schemaVersion, signal }: RetireOptions,
 ): Promise<RetiredMonth> {
   const { partition, from, to } = month

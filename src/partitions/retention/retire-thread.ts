@@ -1,0 +1,20 @@
+/** The thread that `retireMonthInThread` starts. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { Database } from '../../pg/database.ts'
+import { ABORT, type RetireAnswer, type RetireTask } from './retire-in-thread.ts'
+import { retireMonth } from './retire-month.ts'
+import { packError } from './thread-error.ts'
+
+const { database, month, options }: RetireTask = workerData
+const stop = new AbortController()
+parentPort?.on('message', message => {
+  if (message === ABORT) stop.abort()
+})
+const db = new Database(database)
+const answer = await retireMonth(db, month, { ...options, signal: stop.signal }).then(
+  (retired): RetireAnswer => ({ retired }),
+  (error: unknown): RetireAnswer => ({ error: packError(error) }),
+)
+await db.close()
+parentPort?.postMessage(answer)
+parentPort?.close()

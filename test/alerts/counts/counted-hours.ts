@@ -1,19 +1,22 @@
 /** A partition of a few hours, and whether its counts are those of its rows. */
 import { Client, type ClientBase } from 'pg'
-import { beforeAll } from 'vitest'
+import { beforeAll, expect, vi } from 'vitest'
 import { countAlertsSql } from '../../../src/alerts/counts/exact-counts.ts'
-import { TIMELINE_GROUPS } from '../../../src/index.ts'
+import { type Store, TIMELINE_GROUPS, type TimelineGroup } from '../../../src/index.ts'
 import type { TestDatabase } from '../../support/test-database.ts'
 
 /** Its partition holds these hours, and no other partition is there. */
 export const HOURS = [10, 11, 12, 13, 14, 15].map(hour => `2026-03-10T${hour}:00:00.000000Z`)
 export const SPAN = { from: '2026-03-10T10:00:00.000000Z', to: '2026-03-10T16:00:00.000000Z' }
 export const PARTITION = 'alerts_six_hours'
-export const ATTACH = `ALTER TABLE alerts ATTACH PARTITION ${PARTITION} FOR VALUES FROM ('2026-03-10 10:00+00') TO ('2026-03-10 16:00+00')`
-export const DETACH = `ALTER TABLE alerts DETACH PARTITION ${PARTITION}`
+/** It is not attached at first, and holds the same hours. */
+export const OTHER_PARTITION = 'alerts_same_hours'
+export const attach = (partition = PARTITION) =>
+  `ALTER TABLE alerts ATTACH PARTITION ${partition} FOR VALUES FROM ('2026-03-10 10:00+00') TO ('2026-03-10 16:00+00')`
+export const detach = (partition = PARTITION) => `ALTER TABLE alerts DETACH PARTITION ${partition}`
 export const COUNTED_HOSTS = ['a', 'b', 'c'].map(digit => `${digit.repeat(8)}-0000-4000-8000-000000000000`)
 
-/** Makes the partition, complete, and hosts to write for. */
+/** Makes the partitions, complete, and hosts to write for. */
 export function useCountedHours(database: TestDatabase): void {
   beforeAll(async () => {
     await database.sql(`
@@ -27,8 +30,10 @@ export function useCountedHours(database: TestDatabase): void {
       END
       $$;
       CREATE TABLE ${PARTITION} (LIKE alerts INCLUDING ALL);
+      CREATE TABLE ${OTHER_PARTITION} (LIKE alerts INCLUDING ALL);
       SELECT complete_alert_partition('${PARTITION}');
-      ${ATTACH};
+      SELECT complete_alert_partition('${OTHER_PARTITION}');
+      ${attach()};
       INSERT INTO hosts (host_id, hostname)
       SELECT id::uuid, id
       FROM unnest(ARRAY['${COUNTED_HOSTS.join(`', '`)}']) AS id`)
@@ -77,6 +82,18 @@ export async function lowerMark(client: ClientBase, to: string): Promise<void> {
     COMMIT`)
 }
 
+const PATIENCE = { timeout: 60_000, interval: 10 }
+
+/** Until nothing is left to do. Transactions of other databases of the server, those of other tests, are waited for as well. */
+export async function rollUpAll(client: ClientBase): Promise<void> {
+  await vi.waitFor(async () => expect(await rollUp(client)).toBe('done'), PATIENCE)
+}
+
+/** The same by a store. */
+export async function rollUpCounts(store: Store): Promise<void> {
+  await vi.waitFor(async () => expect((await store.rollUpAlertCounts()).state).toBe('done'), PATIENCE)
+}
+
 export async function closedHours(client: ClientBase): Promise<readonly string[]> {
   const { rows } = await client.query<{ hour: string }>(
     `SELECT to_char(hour AT TIME ZONE 'UTC', 'HH24') AS hour FROM list_closed_alert_hours('-infinity', 'infinity') ORDER BY 1`,
@@ -96,14 +113,17 @@ export interface CountsAndRows {
   readonly rows: readonly unknown[]
 }
 
-/** What the counts say and what the rows say in one snapshot, by every group and hour, and over the whole span. */
-export async function countsAndRows(client: ClientBase, span = SPAN): Promise<CountsAndRows> {
+/** What the counts say and what the rows say in one snapshot, by groups and hours, and over the whole span. */
+export async function countsAndRows(
+  client: ClientBase,
+  groups: readonly TimelineGroup[] = TIMELINE_GROUPS,
+): Promise<CountsAndRows> {
   const counts: unknown[] = []
   const rows: unknown[] = []
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-  for (const groupBy of TIMELINE_GROUPS) {
+  for (const groupBy of groups) {
     for (const bucket of ['hour', null] as const) {
-      const { sql, values } = countAlertsSql({ ...span, bucket, groupBy, severities: null })
+      const { sql, values } = countAlertsSql({ ...SPAN, bucket, groupBy, severities: null })
       const counted = await client.query(
         `WITH ${sql} SELECT bucket::text, value, sum(alerts)::int AS alerts FROM counted GROUP BY bucket, value HAVING sum(alerts) <> 0 ORDER BY 1, 2`,
         [...values],
@@ -112,7 +132,7 @@ export async function countsAndRows(client: ClientBase, span = SPAN): Promise<Co
       const found = await client.query(
         `SELECT ${bucket === null ? 'NULL' : `date_trunc('hour', received_at, 'UTC')`}::text AS bucket, ${column}::text AS value, count(*)::int AS alerts
          FROM alerts WHERE received_at >= $1 AND received_at < $2 GROUP BY 1, 2 ORDER BY 1, 2`,
-        [span.from, span.to],
+        [SPAN.from, SPAN.to],
       )
       counts.push(...counted.rows)
       rows.push(...found.rows)

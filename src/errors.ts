@@ -103,12 +103,12 @@ export class InvalidInputError extends TripwireStorageError {
   }
 }
 
-/** An update named a row that does not exist. */
+/** A row that was named does not exist. */
 export class NotFoundError extends TripwireStorageError {
-  readonly kind: 'host' | 'rule'
+  readonly kind: 'host' | 'rule' | 'alert'
   readonly id: string
 
-  constructor(kind: 'host' | 'rule', id: string) {
+  constructor(kind: 'host' | 'rule' | 'alert', id: string) {
     super('NOT_FOUND', `there is no ${kind} with the id ${id}`)
     this.kind = kind
     this.id = id

@@ -4,6 +4,8 @@ export interface TextOutput {
   write(text: string): unknown
   readonly isTTY?: boolean
   readonly columns?: number
+  /** Waits until what was written is on its way to the reader, so that it does not pile up. `false`: nobody reads any more. */
+  whenRead?(): Promise<boolean>
 }
 
 /** What a command gets from its surroundings, so that nothing but the entry point touches the process. */

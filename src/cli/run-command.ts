@@ -36,6 +36,8 @@ export async function runCommand(argv: readonly string[]): Promise<ExitCode> {
   }
 }
 
+const DRAIN_EVENTS = ['drain', 'close', 'error'] as const
+
 async function parse(program: Command, argv: readonly string[]): Promise<void> {
   await program.parseAsync([...argv], { from: 'user' })
 }
@@ -49,7 +51,19 @@ function untilClosed(stream: NodeJS.WriteStream): TextOutput {
   })
   return {
     write: text => isClosed || stream.write(text),
+    whenRead: async () => {
+      if (!isClosed && stream.writableNeedDrain) await drained(stream)
+      return !isClosed
+    },
     isTTY: stream.isTTY,
     columns: stream.columns,
   }
+}
+
+/** Until there is room again, or until the reader is gone. */
+async function drained(stream: NodeJS.WriteStream): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  for (const event of DRAIN_EVENTS) stream.once(event, resolve)
+  await promise
+  for (const event of DRAIN_EVENTS) stream.off(event, resolve)
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { AlertRollUp } from '../../model/alert-counts.ts'
 import type { Database } from '../../pg/database.ts'
 import { selectTimestamp, timestampFromRow } from '../../pg/row-values.ts'
@@ -5,8 +6,15 @@ import { selectTimestamp, timestampFromRow } from '../../pg/row-values.ts'
 /** How long one run of the maintenance counts. What is left is for the next one. */
 export const ROLL_UP_MS = 60_000
 
-/** So many are counted in one transaction. */
-const HOURS_A_STEP = 24
+/** So many are counted in one transaction: more while it takes a moment, fewer when it takes longer. */
+const FIRST_HOURS = 24
+const MOST_HOURS = 744
+const SHORT_STEP_MS = 250
+const LONG_STEP_MS = 1000
+
+/** Writers that began before the mark mostly end in a moment. For one that does not, the next run comes. */
+const WAIT_MS = 2000
+const PAUSE_MS = 50
 
 interface StepRow {
   readonly state: AlertRollUp['state']
@@ -37,6 +45,7 @@ export async function rollUpAlertHours(
 ): Promise<AlertRollUp> {
   const endsAt = performance.now() + budgetMs
   const runner = db.withSignal(signal)
+  let hours = FIRST_HOURS
   let done: AlertRollUp = {
     state: 'working',
     closedHours: 0,
@@ -44,9 +53,19 @@ export async function rollUpAlertHours(
     mergedHours: 0,
     settledThrough: '-infinity',
   }
-  while (done.state === 'working' && performance.now() < endsAt) {
+  let waitedMs = 0
+  while (
+    (done.state === 'working' || (done.state === 'waiting' && waitedMs < WAIT_MS)) &&
+    performance.now() < endsAt
+  ) {
     signal.throwIfAborted()
-    const { rows } = await runner.query<StepRow>(ROLL_UP_STEP, [HOURS_A_STEP])
+    if (done.state === 'waiting') {
+      await sleep(PAUSE_MS)
+      waitedMs += PAUSE_MS
+    }
+    const startedAt = performance.now()
+    const { rows } = await runner.query<StepRow>(ROLL_UP_STEP, [hours])
+    hours = hoursOfNextStep(hours, performance.now() - startedAt)
     for (const step of rows) {
       done = {
         state: step.state,
@@ -59,4 +78,9 @@ export async function rollUpAlertHours(
     }
   }
   return done
+}
+
+function hoursOfNextStep(hours: number, tookMs: number): number {
+  if (tookMs < SHORT_STEP_MS) return Math.min(hours * 2, MOST_HOURS)
+  return tookMs > LONG_STEP_MS ? Math.max(1, Math.floor(hours / 2)) : hours
 }

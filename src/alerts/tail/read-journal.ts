@@ -1,7 +1,7 @@
 import { TripwireStorageError } from '../../errors.ts'
 import type { QueryRunner } from '../../pg/database.ts'
 import { integerFromRow } from '../../pg/row-values.ts'
-import type { JournalTransaction, TailPosition } from './tail-position.ts'
+import { isBehindMoment, type JournalTransaction, type TailPosition } from './tail-position.ts'
 import { parseTransactionSnapshot, type TransactionSnapshot } from './transaction-snapshot.ts'
 
 /** How many rows of the journal are looked at in one step, at the least. The rest of their transactions comes with them. */
@@ -109,7 +109,8 @@ const READ_JOURNAL = `
       OFFSET 0
     ) AS journal
     WHERE $5::timestamp IS NULL
-      OR journal.newest >= $5::timestamp AT TIME ZONE 'UTC'
+      OR journal.newest > $5::timestamp AT TIME ZONE 'UTC'
+      OR (journal.newest = $5::timestamp AT TIME ZONE 'UTC' AND NOT $7)
     GROUP BY 1, 2
     ORDER BY 1, 2
     LIMIT ${MOST_SPANS}
@@ -167,6 +168,7 @@ export async function readJournal(db: QueryRunner, position: TailPosition = NOWH
     partial && String(partial.xid),
     partial?.after.receivedAt ?? null,
     since,
+    partial !== null && isBehindMoment(partial.after),
   ]
   const { rows } = await db.query<JournalRow>(READ_JOURNAL, values, { isRepeated: true })
   return viewOf(rows)

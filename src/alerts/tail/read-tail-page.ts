@@ -5,6 +5,7 @@ import type { JournalSpan, JournalView } from './read-journal.ts'
 import { MOST_OF_SPAN, readTailAlerts } from './read-tail-alerts.ts'
 import {
   type AlertPlace,
+  behindMoment,
   behindTransaction,
   caughtUp,
   type TailPosition,
@@ -27,8 +28,6 @@ export interface TailPage {
   readonly hasMore: boolean
 }
 
-const LAST_UUID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
-
 /** Reads the alerts of what the journal shows next, as many as make a page. */
 export async function readTailPage(
   db: QueryRunner,
@@ -48,7 +47,7 @@ export async function readTailPage(
     if (last && alerts.length === MOST_OF_SPAN) return { entries, position: behind(last), hasMore: true }
     position = isWhole(view, index)
       ? behindTransaction(start, view.snapshot, span)
-      : behind({ receivedAt: span.newest, alertId: LAST_UUID, hostId: LAST_UUID })
+      : behind(behindMoment(span.newest))
   }
   // While a transaction was partly delivered, it alone was looked at.
   const hasMore = view.hasMore || spans.length < view.spans.length || start.partial !== null

@@ -10,6 +10,17 @@ export interface AlertPlace {
   readonly hostId: string
 }
 
+const LAST_UUID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+
+/** Behind every alert of a transaction that was received at a moment. */
+export function behindMoment(receivedAt: string): AlertPlace {
+  return { receivedAt, alertId: LAST_UUID, hostId: LAST_UUID }
+}
+
+export function isBehindMoment({ alertId, hostId }: AlertPlace): boolean {
+  return alertId === LAST_UUID && hostId === LAST_UUID
+}
+
 /** A transaction of the journal. */
 export interface JournalTransaction {
   readonly xid: bigint

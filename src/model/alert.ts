@@ -101,7 +101,7 @@ export interface AlertQuery extends AlertSpanInput {
 
 /** Which alerts to read one after another. */
 export interface AlertStreamQuery extends AlertSpanInput {
-  /** How many alerts are read at a time, 1 to 10,000. Two such pages are in memory at the most. Defaults to 1,000. */
+  /** How many alerts are read at a time, 1 to 10,000. Two such pages are in memory at the most. Defaults to 2,000. */
   readonly pageSize?: number | null | undefined
 }
 

@@ -6,7 +6,7 @@ import { type AlertSpan, parseAlertSpan, SPAN_MEMBERS } from './alert-span.ts'
 import { LARGEST_PAGE_SIZE, readPage } from './query-alerts.ts'
 
 /** How many alerts are read at a time when the query does not say. */
-export const DEFAULT_STREAM_PAGE_SIZE = 1000
+export const DEFAULT_STREAM_PAGE_SIZE = 2000
 
 /** Gives what runs the statement of one page, which ends with the signal. */
 export type OpenReader = (signal: AbortSignal) => QueryRunner

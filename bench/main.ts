@@ -5,6 +5,8 @@ import { INGEST_USAGE } from './ingest/options.ts'
 import { runIngestBench } from './ingest.ts'
 import { PARTITIONS_USAGE } from './partitions/options.ts'
 import { runPartitionsBench } from './partitions.ts'
+import { QUERY_USAGE } from './query/options.ts'
+import { runQueryBench } from './query.ts'
 import { UsageError } from './support/usage-error.ts'
 
 interface Bench {
@@ -15,6 +17,7 @@ interface Bench {
 const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ['ingest', { usage: INGEST_USAGE, run: runIngestBench }],
   ['partitions', { usage: PARTITIONS_USAGE, run: runPartitionsBench }],
+  ['query', { usage: QUERY_USAGE, run: runQueryBench }],
   ['audit', { usage: AUDIT_USAGE, run: runAuditBench }],
 ])
 

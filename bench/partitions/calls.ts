@@ -1,6 +1,6 @@
 import type { Store } from '../../src/index.ts'
 import { storeAll } from '../ingest/engine-runs.ts'
-import { makeAlerts } from '../support/bench-alert.ts'
+import { type BenchAlert, makeAlerts } from '../support/bench-alert.ts'
 import type { PacedCalls } from './paced-load.ts'
 
 const QUERIES_PER_SECOND = 20
@@ -13,14 +13,25 @@ export const CRITICAL_PAGES = 'newest page of CRITICAL'
 export function paceInserts(
   store: Store,
   hostIds: readonly string[],
-  { perSecond, listSize }: { readonly perSecond: number; readonly listSize: number },
+  {
+    perSecond,
+    listSize,
+    onStored = () => undefined,
+  }: {
+    readonly perSecond: number
+    readonly listSize: number
+    readonly onStored?: (alerts: readonly BenchAlert[]) => void
+  },
 ): PacedCalls {
   return {
     what: INSERTS,
     perSecond,
     prepare: () => {
       const alerts = makeAlerts(hostIds, listSize)
-      return () => storeAll(store, alerts)
+      return async () => {
+        await storeAll(store, alerts)
+        onStored(alerts)
+      }
     },
   }
 }

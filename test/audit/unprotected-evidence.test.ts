@@ -102,7 +102,10 @@ describe('F34: evidence of entries that nothing protected', () => {
     const { path } = await exportTo()
     expect(await verify(path)).toMatchObject({ verdict: 'cannot-tell', unprotected: 4, recomputed: 0 })
     const forged = await changed(path, 4, { eventHash: 'a'.repeat(64) })
-    expect(await verify(forged)).toMatchObject({ verdict: 'damaged', findings: [{ kind: 'wrong-head' }, { kind: 'unprotected' }] })
+    expect(await verify(forged)).toMatchObject({
+      verdict: 'damaged',
+      findings: [{ kind: 'wrong-head' }, { kind: 'unprotected' }],
+    })
   })
 
   it('cannot be changed in what the first protected entry covers: which is the last one, and its event hash', async () => {

@@ -41,13 +41,15 @@ export async function readTailPage(
   let position = start
   for (const [index, span] of spans.entries()) {
     const alerts = found[index] ?? []
-    const behind = (place: AlertPlace) => withinTransaction(start, view.snapshot, span, place)
-    for (const alert of alerts) entries.push({ alert, positionAfter: () => behind(alert) })
     const last = alerts.at(-1)
-    if (last && alerts.length === MOST_OF_SPAN) return { entries, position: behind(last), hasMore: true }
-    position = isWhole(view, index)
+    const within = (place: AlertPlace) => withinTransaction(start, view.snapshot, span, place)
+    for (const alert of alerts) entries.push({ alert, positionAfter: () => within(alert) })
+    if (last && alerts.length === MOST_OF_SPAN) return { entries, position: within(last), hasMore: true }
+    const behind = isWhole(view, index)
       ? behindTransaction(start, view.snapshot, span)
-      : behind(behindMoment(span.newest))
+      : within(behindMoment(span.newest))
+    if (last) entries.splice(-1, 1, { alert: last, positionAfter: () => behind })
+    position = behind
   }
   // While a transaction was partly delivered, it alone was looked at.
   const hasMore = view.hasMore || spans.length < view.spans.length || start.partial !== null

@@ -12,6 +12,14 @@ CREATE TYPE tripwire_type AS ENUM ('FILE', 'NETWORK', 'PROCESS');
 
 -- Tables
 
+CREATE TABLE alert_count_state (
+    only_row boolean NOT NULL DEFAULT true,
+    settled_through timestamp with time zone NOT NULL,
+    marked_through timestamp with time zone NOT NULL,
+    marked_by xid8,
+    wait_for xid8
+);
+
 CREATE TABLE alert_dead_letters (
     dead_letter_id uuid NOT NULL DEFAULT gen_random_uuid(),
     alert_json bytea NOT NULL,
@@ -25,6 +33,29 @@ CREATE TABLE alert_dead_letters (
     attempts integer NOT NULL DEFAULT 1,
     first_attempt_at timestamp with time zone NOT NULL DEFAULT now(),
     last_attempt_at timestamp with time zone NOT NULL DEFAULT now()
+);
+
+CREATE TABLE alert_hour_counts (
+    hour timestamp with time zone NOT NULL,
+    alerts bigint NOT NULL,
+    severity severity_level NOT NULL,
+    dimension text NOT NULL,
+    value text NOT NULL
+);
+
+CREATE TABLE alert_journal (
+    xid xid8 NOT NULL,
+    oldest timestamp with time zone NOT NULL,
+    newest timestamp with time zone NOT NULL,
+    alerts bigint NOT NULL,
+    written_at timestamp with time zone NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE TABLE alert_journal_state (
+    only_row boolean NOT NULL DEFAULT true,
+    identity text NOT NULL,
+    pruned_through xid8 NOT NULL,
+    complete_since timestamp with time zone NOT NULL
 );
 
 CREATE TABLE alert_partition_retirements (
@@ -104,6 +135,14 @@ CREATE TABLE restored_alert_partitions (
     restored_at timestamp with time zone NOT NULL DEFAULT now()
 );
 
+CREATE TABLE rolled_alert_hours (
+    hour timestamp with time zone NOT NULL,
+    partition_id oid NOT NULL,
+    attached_by xid NOT NULL,
+    stored_as oid NOT NULL,
+    closed_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE schema_compatibility (
     only_row boolean NOT NULL DEFAULT true,
     breaking_version bigint NOT NULL
@@ -132,11 +171,29 @@ CREATE TABLE alerts_y2026m02 PARTITION OF alerts
 
 -- Constraints
 
+ALTER TABLE alert_count_state
+    ADD CONSTRAINT alert_count_state_has_one_row CHECK (only_row);
+
+ALTER TABLE alert_count_state
+    ADD CONSTRAINT alert_count_state_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE alert_count_state
+    ADD CONSTRAINT alert_count_state_settled_is_marked CHECK ((settled_through <= marked_through));
+
 ALTER TABLE alert_dead_letters
     ADD CONSTRAINT alert_dead_letters_attempted CHECK ((attempts > 0));
 
 ALTER TABLE alert_dead_letters
     ADD CONSTRAINT alert_dead_letters_pkey PRIMARY KEY (dead_letter_id);
+
+ALTER TABLE alert_hour_counts
+    ADD CONSTRAINT alert_hour_counts_dimension CHECK ((dimension = ANY (ARRAY['total'::text, 'type'::text, 'host'::text, 'rule'::text])));
+
+ALTER TABLE alert_journal_state
+    ADD CONSTRAINT alert_journal_state_has_one_row CHECK (only_row);
+
+ALTER TABLE alert_journal_state
+    ADD CONSTRAINT alert_journal_state_pkey PRIMARY KEY (only_row);
 
 ALTER TABLE alert_partition_retirements
     ADD CONSTRAINT alert_partition_retirements_drop_archived CHECK (((dropped_at IS NULL) OR ((archive_file IS NOT NULL) AND (archive_rows IS NOT NULL) AND (content_sha256 IS NOT NULL))));
@@ -160,6 +217,9 @@ ALTER TABLE audit_prunings
     ADD CONSTRAINT audit_prunings_host_fkey FOREIGN KEY (host_id) REFERENCES hosts(host_id);
 
 ALTER TABLE audit_prunings
+    ADD CONSTRAINT audit_prunings_manifest_is_short CHECK (((octet_length(manifest) >= 1) AND (octet_length(manifest) <= 8192)));
+
+ALTER TABLE audit_prunings
     ADD CONSTRAINT audit_prunings_once UNIQUE (host_id, through_sequence);
 
 ALTER TABLE audit_prunings
@@ -179,6 +239,9 @@ ALTER TABLE maintenance_tasks
 
 ALTER TABLE restored_alert_partitions
     ADD CONSTRAINT restored_alert_partitions_pkey PRIMARY KEY (partition_name);
+
+ALTER TABLE rolled_alert_hours
+    ADD CONSTRAINT rolled_alert_hours_pkey PRIMARY KEY (hour);
 
 ALTER TABLE schema_compatibility
     ADD CONSTRAINT schema_compatibility_has_one_row CHECK (only_row);
@@ -201,27 +264,48 @@ CREATE INDEX alert_dead_letters_first_attempt_idx ON alert_dead_letters USING bt
 
 CREATE UNIQUE INDEX alert_dead_letters_one_per_alert ON alert_dead_letters USING btree (alert_sha256, reason);
 
+CREATE INDEX alert_hour_counts_dimension_hour ON alert_hour_counts USING btree (dimension, hour);
+
+CREATE INDEX alert_journal_written_at ON alert_journal USING btree (written_at);
+
+CREATE INDEX alert_journal_xid ON alert_journal USING btree (xid);
+
 CREATE UNIQUE INDEX alert_partition_retirements_one_open ON alert_partition_retirements USING btree (partition_name) WHERE ((dropped_at IS NULL) AND (cancelled_at IS NULL));
 
-CREATE INDEX alerts_critical_received_at_idx ON ONLY alerts USING btree (received_at, alert_id) WHERE (severity = 'CRITICAL'::severity_level);
+CREATE INDEX alerts_critical_received_idx ON ONLY alerts USING btree (received_at, alert_id, host_id, tripwire_type) WHERE (severity = 'CRITICAL'::severity_level);
 
-CREATE INDEX alerts_host_id_received_at_idx ON ONLY alerts USING btree (host_id, received_at, alert_id);
+CREATE INDEX alerts_host_critical_received_idx ON ONLY alerts USING btree (host_id, received_at, alert_id, tripwire_type) WHERE (severity = 'CRITICAL'::severity_level);
 
-CREATE INDEX alerts_received_at_alert_id_idx ON ONLY alerts USING btree (received_at, alert_id);
+CREATE INDEX alerts_host_received_idx ON ONLY alerts USING btree (host_id, received_at, alert_id, severity, tripwire_type);
 
-CREATE INDEX alerts_warn_received_at_idx ON ONLY alerts USING btree (received_at, alert_id) WHERE (severity = 'WARN'::severity_level);
+CREATE INDEX alerts_host_warn_received_idx ON ONLY alerts USING btree (host_id, received_at, alert_id, tripwire_type) WHERE (severity = 'WARN'::severity_level);
 
-CREATE INDEX alerts_y2026m02_host_id_received_at_alert_id_idx ON alerts_y2026m02 USING btree (host_id, received_at, alert_id);
-ALTER INDEX alerts_host_id_received_at_idx ATTACH PARTITION alerts_y2026m02_host_id_received_at_alert_id_idx;
+CREATE INDEX alerts_received_idx ON ONLY alerts USING btree (received_at, alert_id, host_id, severity, tripwire_type);
 
-CREATE INDEX alerts_y2026m02_received_at_alert_id_idx ON alerts_y2026m02 USING btree (received_at, alert_id);
-ALTER INDEX alerts_received_at_alert_id_idx ATTACH PARTITION alerts_y2026m02_received_at_alert_id_idx;
+CREATE INDEX alerts_rule_received_idx ON ONLY alerts USING btree (rule_name, received_at, alert_id, host_id, severity, tripwire_type);
 
-CREATE INDEX alerts_y2026m02_received_at_alert_id_idx1 ON alerts_y2026m02 USING btree (received_at, alert_id) WHERE (severity = 'WARN'::severity_level);
-ALTER INDEX alerts_warn_received_at_idx ATTACH PARTITION alerts_y2026m02_received_at_alert_id_idx1;
+CREATE INDEX alerts_warn_received_idx ON ONLY alerts USING btree (received_at, alert_id, host_id, tripwire_type) WHERE (severity = 'WARN'::severity_level);
 
-CREATE INDEX alerts_y2026m02_received_at_alert_id_idx2 ON alerts_y2026m02 USING btree (received_at, alert_id) WHERE (severity = 'CRITICAL'::severity_level);
-ALTER INDEX alerts_critical_received_at_idx ATTACH PARTITION alerts_y2026m02_received_at_alert_id_idx2;
+CREATE INDEX alerts_y2026m02_host_id_received_at_alert_id_severity_tripw_idx ON alerts_y2026m02 USING btree (host_id, received_at, alert_id, severity, tripwire_type);
+ALTER INDEX alerts_host_received_idx ATTACH PARTITION alerts_y2026m02_host_id_received_at_alert_id_severity_tripw_idx;
+
+CREATE INDEX alerts_y2026m02_host_id_received_at_alert_id_tripwire_type_idx ON alerts_y2026m02 USING btree (host_id, received_at, alert_id, tripwire_type) WHERE (severity = 'WARN'::severity_level);
+ALTER INDEX alerts_host_warn_received_idx ATTACH PARTITION alerts_y2026m02_host_id_received_at_alert_id_tripwire_type_idx;
+
+CREATE INDEX alerts_y2026m02_host_id_received_at_alert_id_tripwire_type_idx1 ON alerts_y2026m02 USING btree (host_id, received_at, alert_id, tripwire_type) WHERE (severity = 'CRITICAL'::severity_level);
+ALTER INDEX alerts_host_critical_received_idx ATTACH PARTITION alerts_y2026m02_host_id_received_at_alert_id_tripwire_type_idx1;
+
+CREATE INDEX alerts_y2026m02_received_at_alert_id_host_id_severity_tripw_idx ON alerts_y2026m02 USING btree (received_at, alert_id, host_id, severity, tripwire_type);
+ALTER INDEX alerts_received_idx ATTACH PARTITION alerts_y2026m02_received_at_alert_id_host_id_severity_tripw_idx;
+
+CREATE INDEX alerts_y2026m02_received_at_alert_id_host_id_tripwire_type_idx ON alerts_y2026m02 USING btree (received_at, alert_id, host_id, tripwire_type) WHERE (severity = 'WARN'::severity_level);
+ALTER INDEX alerts_warn_received_idx ATTACH PARTITION alerts_y2026m02_received_at_alert_id_host_id_tripwire_type_idx;
+
+CREATE INDEX alerts_y2026m02_received_at_alert_id_host_id_tripwire_type_idx1 ON alerts_y2026m02 USING btree (received_at, alert_id, host_id, tripwire_type) WHERE (severity = 'CRITICAL'::severity_level);
+ALTER INDEX alerts_critical_received_idx ATTACH PARTITION alerts_y2026m02_received_at_alert_id_host_id_tripwire_type_idx1;
+
+CREATE INDEX alerts_y2026m02_rule_name_received_at_alert_id_host_id_seve_idx ON alerts_y2026m02 USING btree (rule_name, received_at, alert_id, host_id, severity, tripwire_type);
+ALTER INDEX alerts_rule_received_idx ATTACH PARTITION alerts_y2026m02_rule_name_received_at_alert_id_host_id_seve_idx;
 
 CREATE UNIQUE INDEX alerts_y2026m02_stored_once ON alerts_y2026m02 USING btree (alert_id, host_id);
 
@@ -241,26 +325,45 @@ DECLARE
 BEGIN
     FOR v_trigger IN
         SELECT *
-        FROM (VALUES
-            ('alerts_check_hosts_on_insert', 'INSERT', 'alerts_check_hosts'),
-            ('alerts_check_hosts_on_update', 'UPDATE', 'alerts_check_hosts'),
-            ('alerts_check_resends', 'INSERT', 'alerts_check_resends')
-        ) AS triggers (name, event, function)
+        FROM alert_triggers()
     LOOP
         EXECUTE format(
             'CREATE OR REPLACE TRIGGER %I
                 AFTER %s ON %s
-                REFERENCING NEW TABLE AS written_alerts
+                REFERENCING %s
                 FOR EACH STATEMENT
                 EXECUTE FUNCTION %I()',
             v_trigger.name,
             v_trigger.event,
             p_table,
+            v_trigger.transition_tables,
             v_trigger.function
         );
     END LOOP;
 END
 $function$;
+
+CREATE OR REPLACE FUNCTION alert_journal_identity()
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    v_cluster TEXT := '0';
+BEGIN
+    IF has_function_privilege('pg_control_system()', 'EXECUTE') THEN
+        v_cluster := (SELECT system_identifier FROM pg_control_system());
+    END IF;
+    RETURN concat_ws(
+        '.',
+        v_cluster,
+        (SELECT oid FROM pg_database WHERE datname = current_database()),
+        'alert_journal'::regclass::oid
+    );
+END
+$function$;
+REVOKE EXECUTE ON ROUTINE alert_journal_identity() FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION alert_month_bounds(p_moment timestamp with time zone, OUT partition_name text, OUT range_from timestamp with time zone, OUT range_to timestamp with time zone)
  RETURNS record
@@ -285,10 +388,11 @@ CREATE OR REPLACE FUNCTION alert_partition_has_triggers(p_partition regclass)
  SET "TimeZone" TO 'UTC'
  SET "DateStyle" TO 'ISO'
 AS $function$
-    SELECT count(*) = 3
+    SELECT count(*) = (SELECT count(*) FROM alert_triggers())
     FROM pg_trigger
+    JOIN alert_triggers() AS ours
+        ON ours.name = tgname
     WHERE tgrelid = p_partition
-        AND tgname IN ('alerts_check_hosts_on_insert', 'alerts_check_hosts_on_update', 'alerts_check_resends')
 $function$;
 
 CREATE OR REPLACE FUNCTION alert_partition_has_unique_index(p_partition regclass)
@@ -319,6 +423,25 @@ CREATE OR REPLACE FUNCTION alert_partition_is_complete(p_partition regclass)
  SET "DateStyle" TO 'ISO'
 AS $function$
     SELECT alert_partition_has_unique_index(p_partition) AND alert_partition_has_triggers(p_partition)
+$function$;
+
+CREATE OR REPLACE FUNCTION alert_triggers()
+ RETURNS TABLE(name text, event text, transition_tables text, function text)
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+    VALUES
+        ('alerts_check_hosts_on_insert', 'INSERT', 'NEW TABLE AS written_alerts', 'alerts_check_hosts'),
+        ('alerts_check_hosts_on_update', 'UPDATE', 'NEW TABLE AS written_alerts', 'alerts_check_hosts'),
+        ('alerts_check_resends', 'INSERT', 'NEW TABLE AS written_alerts', 'alerts_check_resends'),
+        ('alerts_count_inserted', 'INSERT', 'NEW TABLE AS written_alerts', 'alerts_count_changes'),
+        ('alerts_count_updated', 'UPDATE', 'NEW TABLE AS written_alerts OLD TABLE AS removed_alerts', 'alerts_count_changes'),
+        ('alerts_count_deleted', 'DELETE', 'OLD TABLE AS removed_alerts', 'alerts_count_changes'),
+        ('alerts_write_journal_on_insert', 'INSERT', 'NEW TABLE AS written_alerts', 'alerts_write_journal'),
+        ('alerts_write_journal_on_update', 'UPDATE', 'NEW TABLE AS written_alerts', 'alerts_write_journal')
 $function$;
 
 CREATE OR REPLACE FUNCTION alerts_check_hosts()
@@ -455,6 +578,165 @@ END
 $function$;
 REVOKE EXECUTE ON ROUTINE alerts_check_resends() FROM PUBLIC;
 
+CREATE OR REPLACE FUNCTION alerts_count_changes()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    v_through TIMESTAMPTZ;
+BEGIN
+    -- A month that is no partition has no part in the counts. This asks the catalogue as it is now, whatever the snapshot.
+    IF pg_partition_root(TG_RELID) IS DISTINCT FROM 'alerts'::regclass THEN
+        RETURN NULL;
+    END IF;
+
+    -- With an older snapshot than this moment's, the mark may be set and not be seen: then everything is added.
+    IF current_setting('transaction_isolation') = 'read committed' THEN
+        SELECT marked_through
+        INTO v_through
+        FROM alert_count_state;
+    END IF;
+    v_through := coalesce(v_through, 'infinity');
+
+    IF TG_OP = 'INSERT' THEN
+        -- What nearly every statement comes to.
+        IF NOT EXISTS (SELECT FROM written_alerts WHERE received_at < v_through) THEN
+            RETURN NULL;
+        END IF;
+
+        INSERT INTO alert_hour_counts (hour, alerts, severity, dimension, value)
+        SELECT
+            changed.hour,
+            sum(changed.alerts),
+            changed.severity,
+            counted.dimension,
+            counted.value
+        FROM (
+            SELECT
+                date_trunc('hour', received_at, 'UTC') AS hour,
+                severity,
+                tripwire_type,
+                host_id,
+                rule_name,
+                count(*) AS alerts
+            FROM written_alerts
+            WHERE received_at < v_through
+            GROUP BY 1, severity, tripwire_type, host_id, rule_name
+        ) AS changed
+        CROSS JOIN LATERAL (
+            VALUES
+                ('total', ''),
+                ('type', changed.tripwire_type::text),
+                ('host', changed.host_id::text),
+                ('rule', changed.rule_name)
+        ) AS counted (dimension, value)
+        GROUP BY changed.hour, changed.severity, counted.dimension, counted.value;
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO alert_hour_counts (hour, alerts, severity, dimension, value)
+        SELECT
+            changed.hour,
+            -sum(changed.alerts),
+            changed.severity,
+            counted.dimension,
+            counted.value
+        FROM (
+            SELECT
+                date_trunc('hour', received_at, 'UTC') AS hour,
+                severity,
+                tripwire_type,
+                host_id,
+                rule_name,
+                count(*) AS alerts
+            FROM removed_alerts
+            WHERE received_at < v_through
+            GROUP BY 1, severity, tripwire_type, host_id, rule_name
+        ) AS changed
+        CROSS JOIN LATERAL (
+            VALUES
+                ('total', ''),
+                ('type', changed.tripwire_type::text),
+                ('host', changed.host_id::text),
+                ('rule', changed.rule_name)
+        ) AS counted (dimension, value)
+        GROUP BY changed.hour, changed.severity, counted.dimension, counted.value;
+    ELSE
+        -- A total stays also where it is 0: by the totals the maintenance finds what to merge.
+        INSERT INTO alert_hour_counts (hour, alerts, severity, dimension, value)
+        SELECT
+            changed.hour,
+            sum(changed.alerts),
+            changed.severity,
+            counted.dimension,
+            counted.value
+        FROM (
+            SELECT
+                date_trunc('hour', written.received_at, 'UTC') AS hour,
+                severity,
+                tripwire_type,
+                host_id,
+                rule_name,
+                sum(written.change) AS alerts
+            FROM (
+                SELECT 1 AS change, received_at, severity, tripwire_type, host_id, rule_name
+                FROM written_alerts
+                UNION ALL
+                SELECT -1, received_at, severity, tripwire_type, host_id, rule_name
+                FROM removed_alerts
+            ) AS written
+            WHERE received_at < v_through
+            GROUP BY 1, severity, tripwire_type, host_id, rule_name
+        ) AS changed
+        CROSS JOIN LATERAL (
+            VALUES
+                ('total', ''),
+                ('type', changed.tripwire_type::text),
+                ('host', changed.host_id::text),
+                ('rule', changed.rule_name)
+        ) AS counted (dimension, value)
+        GROUP BY changed.hour, changed.severity, counted.dimension, counted.value
+        HAVING sum(changed.alerts) <> 0 OR counted.dimension = 'total';
+    END IF;
+    RETURN NULL;
+END
+$function$;
+REVOKE EXECUTE ON ROUTINE alerts_count_changes() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION alerts_write_journal()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    v_oldest TIMESTAMPTZ;
+    v_newest TIMESTAMPTZ;
+    v_alerts BIGINT;
+BEGIN
+    SELECT min(received_at), max(received_at), count(*)
+    INTO v_oldest, v_newest, v_alerts
+    FROM written_alerts;
+
+    IF v_alerts = 0 THEN
+        RETURN NULL;
+    END IF;
+
+    IF date_trunc('hour', v_oldest, 'UTC') = date_trunc('hour', v_newest, 'UTC') THEN
+        INSERT INTO alert_journal (xid, oldest, newest, alerts)
+        VALUES (pg_current_xact_id(), v_oldest, v_newest, v_alerts);
+    ELSE
+        -- A late alert must not make the reader look through all that came since.
+        INSERT INTO alert_journal (xid, oldest, newest, alerts)
+        SELECT pg_current_xact_id(), min(received_at), max(received_at), count(*)
+        FROM written_alerts
+        GROUP BY date_trunc('hour', received_at, 'UTC');
+    END IF;
+    RETURN NULL;
+END
+$function$;
+REVOKE EXECUTE ON ROUTINE alerts_write_journal() FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION audit_entries_continue_chain()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -583,6 +865,73 @@ BEGIN
 END
 $function$;
 REVOKE EXECUTE ON ROUTINE audit_refuse_delete() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION close_alert_hours(p_partition oid, p_hours timestamp with time zone[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+DECLARE
+    v_closed INTEGER;
+BEGIN
+    EXECUTE format(
+        'WITH replaced AS (
+            DELETE FROM alert_hour_counts
+            WHERE dimension IN (''total'', ''type'', ''host'', ''rule'')
+                AND hour BETWEEN $2 AND $3
+                AND hour = ANY ($1)
+        ),
+        counted AS (
+            INSERT INTO alert_hour_counts (hour, alerts, severity, dimension, value)
+            SELECT
+                found.hour,
+                count(*),
+                found.severity,
+                CASE GROUPING(found.tripwire_type, found.host_id, found.rule_name)
+                    WHEN 3 THEN ''type''
+                    WHEN 5 THEN ''host''
+                    WHEN 6 THEN ''rule''
+                    ELSE ''total''
+                END,
+                coalesce(found.tripwire_type::text, found.host_id::text, found.rule_name, '''')
+            FROM (
+                SELECT date_trunc(''hour'', received_at, ''UTC'') AS hour, severity, tripwire_type, host_id, rule_name
+                FROM %s
+                WHERE received_at >= $2
+                    AND received_at < $3 + INTERVAL ''1 hour''
+            ) AS found
+            WHERE found.hour = ANY ($1)
+            GROUP BY found.hour, found.severity, GROUPING SETS ((), (found.tripwire_type), (found.host_id), (found.rule_name))
+        ),
+        closed AS (
+            INSERT INTO rolled_alert_hours (hour, partition_id, attached_by, stored_as, closed_at)
+            SELECT hours.hour, countable.partition_id, countable.attached_by, countable.stored_as, clock_timestamp()
+            FROM list_countable_alert_partitions() AS countable
+            CROSS JOIN unnest($1) AS hours (hour)
+            WHERE countable.partition_id = $4
+            ON CONFLICT (hour) DO UPDATE
+            SET
+                partition_id = EXCLUDED.partition_id,
+                attached_by = EXCLUDED.attached_by,
+                stored_as = EXCLUDED.stored_as,
+                closed_at = EXCLUDED.closed_at
+            RETURNING hour
+        )
+        SELECT count(*)
+        FROM closed',
+        p_partition::regclass
+    )
+    INTO v_closed
+    USING
+        p_hours,
+        (SELECT min(hour) FROM unnest(p_hours) AS hours (hour)),
+        (SELECT max(hour) FROM unnest(p_hours) AS hours (hour)),
+        p_partition;
+    RETURN v_closed;
+END
+$function$;
 
 CREATE OR REPLACE FUNCTION complete_alert_partition(p_partition regclass)
  RETURNS void
@@ -776,6 +1125,37 @@ AS $function$
         AND (bounds[2] = 'MAXVALUE' OR p_moment < trim(bounds[2], '''')::timestamptz)
 $function$;
 
+CREATE OR REPLACE FUNCTION forget_gone_alert_hours(p_max_hours integer)
+ RETURNS integer
+ LANGUAGE sql
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+    WITH gone AS (
+        DELETE FROM rolled_alert_hours
+        WHERE hour IN (
+            SELECT rolled.hour
+            FROM rolled_alert_hours AS rolled
+            WHERE NOT EXISTS (
+                SELECT
+                FROM list_closed_alert_hours('-infinity', 'infinity') AS closed
+                WHERE closed.hour = rolled.hour
+            )
+            ORDER BY rolled.hour
+            LIMIT p_max_hours
+        )
+        RETURNING hour
+    ),
+    removed AS (
+        DELETE FROM alert_hour_counts
+        WHERE dimension IN ('total', 'type', 'host', 'rule')
+            AND hour IN (SELECT hour FROM gone)
+    )
+    SELECT count(*)::integer
+    FROM gone
+$function$;
+
 CREATE OR REPLACE FUNCTION hosts_keep_alerts()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -912,6 +1292,108 @@ AS $function$
 $function$;
 REVOKE EXECUTE ON ROUTINE list_alert_partitions() FROM PUBLIC;
 
+CREATE OR REPLACE FUNCTION list_closed_alert_hours(p_from timestamp with time zone, p_to timestamp with time zone)
+ RETURNS TABLE(hour timestamp with time zone, closed_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+    -- Apart, so that the few partitions are looked up once and not for every hour.
+    WITH attached AS MATERIALIZED (
+        SELECT
+            partition.oid AS partition_id,
+            pg_inherits.xmin AS attached_by,
+            partition.relfilenode AS stored_as
+        FROM pg_inherits
+        JOIN pg_class AS partition
+            ON partition.oid = pg_inherits.inhrelid
+        WHERE pg_inherits.inhparent = 'alerts'::regclass
+            AND NOT pg_inherits.inhdetachpending
+    )
+    SELECT
+        rolled.hour,
+        rolled.closed_at
+    FROM rolled_alert_hours AS rolled
+    JOIN attached
+        ON attached.partition_id = rolled.partition_id
+        AND attached.attached_by = rolled.attached_by
+        AND attached.stored_as = rolled.stored_as
+    WHERE rolled.hour >= p_from
+        AND rolled.hour <= p_to - INTERVAL '1 hour'
+$function$;
+
+CREATE OR REPLACE FUNCTION list_countable_alert_partitions()
+ RETURNS TABLE(partition_id oid, attached_by xid, stored_as oid, range_from timestamp with time zone, range_to timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+    SELECT
+        partition.oid,
+        pg_inherits.xmin,
+        partition.relfilenode,
+        bounds.range_from,
+        bounds.range_to
+    FROM pg_inherits
+    JOIN pg_class AS partition
+        ON partition.oid = pg_inherits.inhrelid
+    CROSS JOIN LATERAL regexp_match(
+        pg_get_expr(partition.relpartbound, partition.oid),
+        'FROM \(''([^'']*)''\) TO \(''([^'']*)''\)'
+    ) AS given
+    CROSS JOIN LATERAL (
+        SELECT given[1]::timestamptz AS range_from, given[2]::timestamptz AS range_to
+    ) AS bounds
+    WHERE pg_inherits.inhparent = 'alerts'::regclass
+        AND NOT pg_inherits.inhdetachpending
+        AND partition.relkind = 'r'
+        -- A crash empties one that is UNLOGGED, and no trigger fires.
+        AND partition.relpersistence = 'p'
+        AND has_table_privilege(partition.oid, 'SELECT')
+        AND isfinite(bounds.range_from)
+        AND isfinite(bounds.range_to)
+        AND bounds.range_to <= bounds.range_from + INTERVAL '366 days'
+        AND NOT EXISTS (
+            SELECT
+            FROM alert_triggers() AS ours
+            LEFT JOIN pg_trigger
+                ON tgrelid = partition.oid
+                AND tgname = ours.name
+                AND tgenabled IN ('O', 'A')
+            WHERE ours.function = 'alerts_count_changes'
+                AND pg_trigger.oid IS NULL
+        )
+$function$;
+
+CREATE OR REPLACE FUNCTION list_open_alert_hours(p_through timestamp with time zone)
+ RETURNS TABLE(partition_id oid, hour timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+    SELECT
+        countable.partition_id,
+        hours.hour
+    FROM list_countable_alert_partitions() AS countable
+    CROSS JOIN LATERAL generate_series(
+        date_trunc('hour', countable.range_from + INTERVAL '1 hour' - INTERVAL '1 microsecond'),
+        least(countable.range_to, p_through) - INTERVAL '1 hour',
+        INTERVAL '1 hour'
+    ) AS hours (hour)
+    WHERE isfinite(p_through)
+        AND NOT EXISTS (
+            SELECT
+            FROM list_closed_alert_hours('-infinity', 'infinity') AS closed
+            WHERE closed.hour = hours.hour
+        )
+$function$;
+
 CREATE OR REPLACE FUNCTION lock_audit_chains(p_host_ids uuid[])
  RETURNS TABLE(host_id uuid, sequence_num bigint, event_hash text, link_hash text, created_at timestamp with time zone, server_now timestamp with time zone)
  LANGUAGE plpgsql
@@ -1025,6 +1507,167 @@ BEGIN
 END
 $function$;
 
+CREATE OR REPLACE FUNCTION merge_alert_hour_counts(p_max_hours integer)
+ RETURNS integer
+ LANGUAGE sql
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+    WITH found AS (
+        SELECT
+            added.hour,
+            rolled.hour IS NOT NULL AS is_closed
+        FROM (
+            SELECT hour, count(*) AS added_rows
+            FROM alert_hour_counts
+            WHERE dimension = 'total'
+            GROUP BY hour
+        ) AS added
+        LEFT JOIN rolled_alert_hours AS rolled
+            ON rolled.hour = added.hour
+        WHERE added.added_rows > 32
+            OR rolled.hour IS NULL
+        LIMIT p_max_hours
+    ),
+    removed AS (
+        DELETE FROM alert_hour_counts
+        WHERE dimension IN ('total', 'type', 'host', 'rule')
+            AND hour IN (SELECT hour FROM found)
+        RETURNING hour, alerts, severity, dimension, value
+    ),
+    merged AS (
+        INSERT INTO alert_hour_counts (hour, alerts, severity, dimension, value)
+        SELECT hour, sum(alerts), severity, dimension, value
+        FROM removed
+        JOIN found
+            USING (hour)
+        WHERE found.is_closed
+        GROUP BY hour, severity, dimension, value
+        HAVING sum(alerts) <> 0
+    )
+    SELECT count(*)::integer
+    FROM found
+$function$;
+
+CREATE OR REPLACE FUNCTION move_alert_count_mark(p_seen_mark timestamp with time zone, p_seen_by xid8, p_later_id xid8, OUT moved boolean, OUT is_settled boolean, OUT settled_through timestamp with time zone)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+#variable_conflict use_column
+DECLARE
+    -- Late by so much, an alert still costs nothing more than any other.
+    c_grace CONSTANT INTERVAL := INTERVAL '5 minutes';
+    v_due   CONSTANT TIMESTAMPTZ := date_trunc('hour', clock_timestamp() - c_grace, 'UTC');
+    v_state alert_count_state%ROWTYPE;
+BEGIN
+    moved := false;
+    SELECT *
+    INTO v_state
+    FROM alert_count_state;
+
+    IF v_state.settled_through < v_state.marked_through THEN
+        -- One of a later time than now was restored from another server.
+        IF v_state.wait_for IS NULL OR v_state.wait_for > pg_snapshot_xmax(pg_current_snapshot()) THEN
+            IF p_later_id IS NOT NULL
+                AND (v_state.marked_through, v_state.marked_by) IS NOT DISTINCT FROM (p_seen_mark, p_seen_by)
+            THEN
+                UPDATE alert_count_state
+                SET wait_for = p_later_id
+                RETURNING * INTO v_state;
+                moved := true;
+            END IF;
+        ELSIF pg_snapshot_xmin(pg_current_snapshot()) >= v_state.wait_for THEN
+            UPDATE alert_count_state
+            SET settled_through = marked_through, wait_for = NULL
+            RETURNING * INTO v_state;
+            moved := true;
+        END IF;
+    END IF;
+
+    -- A clock that was ahead and was put right: without this, every alert would be a late one until then.
+    IF v_state.marked_through > v_due + INTERVAL '1 day' THEN
+        DELETE FROM rolled_alert_hours
+        WHERE hour >= v_due;
+        UPDATE alert_count_state
+        SET
+            settled_through = least(settled_through, v_due),
+            marked_through = v_due,
+            marked_by = pg_current_xact_id(),
+            wait_for = NULL
+        RETURNING * INTO v_state;
+        moved := true;
+    ELSIF v_state.settled_through = v_state.marked_through AND v_state.marked_through < v_due THEN
+        UPDATE alert_count_state
+        SET marked_through = v_due, marked_by = pg_current_xact_id(), wait_for = NULL
+        RETURNING * INTO v_state;
+        moved := true;
+    END IF;
+
+    settled_through := v_state.settled_through;
+    is_settled := v_state.settled_through = v_state.marked_through;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION prune_alert_journal(p_keep interval DEFAULT '72:00:00'::interval)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET lock_timeout TO '1s'
+AS $function$
+DECLARE
+    v_before  CONSTANT TIMESTAMPTZ := clock_timestamp() - p_keep;
+    v_removed BIGINT;
+    v_through XID8;
+BEGIN
+    IF p_keep IS NULL OR p_keep < INTERVAL '0' THEN
+        RAISE EXCEPTION 'prune_alert_journal: expected an interval of 0 or more, got %', p_keep
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    -- On a replica, rows leave by themselves.
+    IF pg_is_in_recovery() THEN
+        RETURN 0;
+    END IF;
+
+    PERFORM renew_alert_journal();
+
+    -- One at a time; another one does the same.
+    PERFORM
+    FROM alert_journal_state
+    FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN 0;
+    END IF;
+
+    WITH removed AS (
+        DELETE FROM alert_journal
+        WHERE written_at < v_before
+            AND xid < pg_snapshot_xmin(pg_current_snapshot())
+            AND xid < (SELECT xid FROM alert_journal ORDER BY xid DESC LIMIT 1)
+        RETURNING xid
+    )
+    SELECT
+        count(*),
+        (SELECT xid FROM removed ORDER BY xid DESC LIMIT 1)
+    INTO v_removed, v_through
+    FROM removed;
+
+    IF v_removed > 0 THEN
+        UPDATE alert_journal_state
+        SET
+            pruned_through = greatest(pruned_through, v_through),
+            complete_since = greatest(complete_since, v_before);
+    END IF;
+    RETURN v_removed;
+END
+$function$;
+REVOKE EXECUTE ON ROUTINE prune_alert_journal(interval) FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION recognise_audit_entries(p_host_ids uuid[], p_entry_ids uuid[], p_sequence_nums bigint[], p_payload_digests text[])
  RETURNS TABLE(place bigint, entry_id uuid, is_recognised boolean, sequence_num bigint, event_hash text, prev_hash text, created_at timestamp with time zone, row_hash text, hash_version smallint)
  LANGUAGE plpgsql
@@ -1091,6 +1734,139 @@ AS $function$
 $function$;
 REVOKE EXECUTE ON ROUTINE record_maintenance(text, text, jsonb) FROM PUBLIC;
 
+CREATE OR REPLACE FUNCTION renew_alert_journal()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET lock_timeout TO '1s'
+AS $function$
+DECLARE
+    v_identity CONSTANT TEXT := alert_journal_identity();
+BEGIN
+    IF EXISTS (SELECT FROM alert_journal_state WHERE identity = v_identity) THEN
+        RETURN false;
+    END IF;
+
+    LOCK TABLE alert_journal_state IN SHARE ROW EXCLUSIVE MODE;
+    IF EXISTS (SELECT FROM alert_journal_state WHERE identity = v_identity) THEN
+        RETURN false;
+    END IF;
+
+    DELETE FROM alert_journal;
+
+    -- The transactions that run now have higher numbers, and their rows stay.
+    INSERT INTO alert_journal_state (identity, pruned_through, complete_since)
+    VALUES (
+        v_identity,
+        (pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1)::text::xid8,
+        clock_timestamp()
+    )
+    ON CONFLICT (only_row) DO UPDATE
+    SET
+        identity = EXCLUDED.identity,
+        pruned_through = EXCLUDED.pruned_through,
+        complete_since = EXCLUDED.complete_since;
+    RETURN true;
+END
+$function$;
+REVOKE EXECUTE ON ROUTINE renew_alert_journal() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION reopen_alert_hours(p_hours timestamp with time zone[])
+ RETURNS integer
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+    WITH reopened AS (
+        DELETE FROM rolled_alert_hours
+        WHERE hour = ANY (p_hours)
+        RETURNING hour
+    )
+    SELECT count(*)::integer
+    FROM reopened
+$function$;
+REVOKE EXECUTE ON ROUTINE reopen_alert_hours(timestamp with time zone[]) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION roll_up_alert_hours(p_max_hours integer DEFAULT 24, OUT state text, OUT closed_hours integer, OUT forgotten_hours integer, OUT merged_hours integer, OUT settled_through timestamp with time zone)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+ SET lock_timeout TO '1s'
+AS $function$
+#variable_conflict use_column
+DECLARE
+    v_seen      alert_count_state%ROWTYPE;
+    v_later_id  XID8;
+    v_mark      RECORD;
+    v_partition OID;
+    v_hours     TIMESTAMPTZ[];
+BEGIN
+    IF p_max_hours IS NULL OR p_max_hours NOT BETWEEN 1 AND 10000 THEN
+        RAISE EXCEPTION 'roll_up_alert_hours: expected 1 to 10000 hours, got %', p_max_hours
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    closed_hours := 0;
+    forgotten_hours := 0;
+    merged_hours := 0;
+    -- On a replica the counts arrive by themselves.
+    IF pg_is_in_recovery() THEN
+        state := 'done';
+        RETURN;
+    END IF;
+
+    SELECT *
+    INTO v_seen
+    FROM alert_count_state;
+    IF pg_current_xact_id_if_assigned() IS NULL THEN
+        v_later_id := pg_current_xact_id();
+    END IF;
+
+    PERFORM
+    FROM alert_count_state
+    FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        state := 'busy';
+        RETURN;
+    END IF;
+
+    v_mark := move_alert_count_mark(v_seen.marked_through, v_seen.marked_by, v_later_id);
+    settled_through := v_mark.settled_through;
+
+    forgotten_hours := forget_gone_alert_hours(p_max_hours);
+    -- The newest, of one partition and not far apart.
+    WITH open AS MATERIALIZED (
+        SELECT *
+        FROM list_open_alert_hours(settled_through)
+    )
+    SELECT newest.partition_id, array_agg(open.hour)
+    INTO v_partition, v_hours
+    FROM open
+    JOIN (SELECT * FROM open ORDER BY hour DESC LIMIT 1) AS newest
+        ON newest.partition_id = open.partition_id
+        AND newest.hour < open.hour + p_max_hours * INTERVAL '1 hour'
+    GROUP BY newest.partition_id;
+    IF v_partition IS NOT NULL THEN
+        closed_hours := close_alert_hours(v_partition, v_hours);
+    ELSIF forgotten_hours = 0 THEN
+        merged_hours := merge_alert_hour_counts(p_max_hours);
+    END IF;
+
+    state := CASE
+        WHEN v_mark.moved OR closed_hours > 0 OR forgotten_hours > 0 OR merged_hours > 0 THEN 'working'
+        WHEN NOT v_mark.is_settled THEN 'waiting'
+        ELSE 'done'
+    END;
+END
+$function$;
+REVOKE EXECUTE ON ROUTINE roll_up_alert_hours(integer) FROM PUBLIC;
+
 -- Triggers
 
 CREATE TRIGGER alerts_check_hosts_on_insert
@@ -1111,6 +1887,36 @@ CREATE TRIGGER alerts_check_resends
     FOR EACH STATEMENT
     EXECUTE FUNCTION alerts_check_resends();
 
+CREATE TRIGGER alerts_count_deleted
+    AFTER DELETE ON alerts
+    REFERENCING OLD TABLE AS removed_alerts
+    FOR EACH STATEMENT
+    EXECUTE FUNCTION alerts_count_changes();
+
+CREATE TRIGGER alerts_count_inserted
+    AFTER INSERT ON alerts
+    REFERENCING NEW TABLE AS written_alerts
+    FOR EACH STATEMENT
+    EXECUTE FUNCTION alerts_count_changes();
+
+CREATE TRIGGER alerts_count_updated
+    AFTER UPDATE ON alerts
+    REFERENCING OLD TABLE AS removed_alerts NEW TABLE AS written_alerts
+    FOR EACH STATEMENT
+    EXECUTE FUNCTION alerts_count_changes();
+
+CREATE TRIGGER alerts_write_journal_on_insert
+    AFTER INSERT ON alerts
+    REFERENCING NEW TABLE AS written_alerts
+    FOR EACH STATEMENT
+    EXECUTE FUNCTION alerts_write_journal();
+
+CREATE TRIGGER alerts_write_journal_on_update
+    AFTER UPDATE ON alerts
+    REFERENCING NEW TABLE AS written_alerts
+    FOR EACH STATEMENT
+    EXECUTE FUNCTION alerts_write_journal();
+
 CREATE TRIGGER alerts_check_hosts_on_insert
     AFTER INSERT ON alerts_y2026m02
     REFERENCING NEW TABLE AS written_alerts
@@ -1128,6 +1934,36 @@ CREATE TRIGGER alerts_check_resends
     REFERENCING NEW TABLE AS written_alerts
     FOR EACH STATEMENT
     EXECUTE FUNCTION alerts_check_resends();
+
+CREATE TRIGGER alerts_count_deleted
+    AFTER DELETE ON alerts_y2026m02
+    REFERENCING OLD TABLE AS removed_alerts
+    FOR EACH STATEMENT
+    EXECUTE FUNCTION alerts_count_changes();
+
+CREATE TRIGGER alerts_count_inserted
+    AFTER INSERT ON alerts_y2026m02
+    REFERENCING NEW TABLE AS written_alerts
+    FOR EACH STATEMENT
+    EXECUTE FUNCTION alerts_count_changes();
+
+CREATE TRIGGER alerts_count_updated
+    AFTER UPDATE ON alerts_y2026m02
+    REFERENCING OLD TABLE AS removed_alerts NEW TABLE AS written_alerts
+    FOR EACH STATEMENT
+    EXECUTE FUNCTION alerts_count_changes();
+
+CREATE TRIGGER alerts_write_journal_on_insert
+    AFTER INSERT ON alerts_y2026m02
+    REFERENCING NEW TABLE AS written_alerts
+    FOR EACH STATEMENT
+    EXECUTE FUNCTION alerts_write_journal();
+
+CREATE TRIGGER alerts_write_journal_on_update
+    AFTER UPDATE ON alerts_y2026m02
+    REFERENCING NEW TABLE AS written_alerts
+    FOR EACH STATEMENT
+    EXECUTE FUNCTION alerts_write_journal();
 
 CREATE TRIGGER audit_entries_continue_chain
     AFTER INSERT ON audit_entries

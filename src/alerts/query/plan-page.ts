@@ -2,6 +2,7 @@
 import type { AlertOrder } from '../../model/alert.ts'
 import type { SqlValue } from '../../pg/database.ts'
 import { ALERT_COLUMNS } from '../alert-row.ts'
+import { afterKey } from './after-key.ts'
 import type { AlertKey } from './alert-cursor.ts'
 import { type AlertFilter, filterConditions } from './alert-filter.ts'
 import type { AlertSpan } from './alert-span.ts'
@@ -24,11 +25,11 @@ export interface PageStatement {
 
 export function planPage({ span, after, rows, offset }: PageRequest): PageStatement {
   const values: SqlValue[] = []
-  const spanConditions = timeConditions(span, after, values)
+  const spanConditions = timeConditions(span, values)
   const parts = splitFilter(span.filter).map(filter => [
     ...spanConditions,
     ...filterConditions(filter, values),
-    ...(after ? [isAfter(after, span.order, filter, values)] : []),
+    ...(after ? afterKey(after, span.order, onlyHost(filter), values) : []),
   ])
   const [only] = parts
   const source = parts.length === 1 && only ? selectFrom(only) : mergeOf(parts, span.order, rows + offset)
@@ -69,37 +70,15 @@ function orderBy(order: AlertOrder): string {
   return ['received_at', 'alert_id', 'host_id'].map(column => `alerts.${column} ${direction}`).join(', ')
 }
 
-function timeConditions(
-  { received, sensed, order }: AlertSpan,
-  after: AlertKey | null,
-  values: SqlValue[],
-): readonly string[] {
+function timeConditions({ received, sensed }: AlertSpan, values: SqlValue[]): readonly string[] {
   const conditions: string[] = []
   if (received.from !== null) conditions.push(`received_at >= $${values.push(received.from)}::timestamptz`)
   if (received.to !== null) conditions.push(`received_at < $${values.push(received.to)}::timestamptz`)
-  // By the comparison of rows alone no partition would be left out.
-  if (after !== null) {
-    const compares = order === 'newest' ? '<=' : '>='
-    conditions.push(`received_at ${compares} $${values.push(after.receivedAt)}::timestamptz`)
-  }
   if (sensed.from !== null) conditions.push(`timestamp >= $${values.push(sensed.from)}::timestamptz`)
   if (sensed.to !== null) conditions.push(`timestamp < $${values.push(sensed.to)}::timestamptz`)
   return conditions
 }
 
-/**
- * Whether an alert comes after another one. Of a single host it is decided by two columns, which is how the index of hosts is
- * ordered: hundreds of alerts may share a moment, and would be read again for each page.
- */
-function isAfter(after: AlertKey, order: AlertOrder, filter: AlertFilter, values: SqlValue[]): string {
-  const [hostId] = filter.hostIds?.length === 1 ? filter.hostIds : []
-  const compares = order === 'newest' ? '<' : '>'
-  const moment = `$${values.push(after.receivedAt)}::timestamptz`
-  const alertId = `$${values.push(after.alertId)}::uuid`
-  if (hostId === undefined) {
-    const host = `$${values.push(after.hostId)}::uuid`
-    return `(received_at, alert_id, host_id) ${compares} (${moment}, ${alertId}, ${host})`
-  }
-  const hostComesAfter = order === 'newest' ? hostId < after.hostId : hostId > after.hostId
-  return `(received_at, alert_id) ${compares}${hostComesAfter ? '=' : ''} (${moment}, ${alertId})`
+function onlyHost({ hostIds }: AlertFilter): string | undefined {
+  return hostIds?.length === 1 ? hostIds[0] : undefined
 }

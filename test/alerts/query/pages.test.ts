@@ -16,6 +16,8 @@ const EDGE_US = Date.UTC(2026, 2, 1) * 1000
 const MOMENTS = [-3_600_000_000, -2, -1, 0, 1, 2, 999_999, 1_000_000, 86_400_000_000].map(us =>
   momentOf(EDGE_US + us),
 )
+const FIRST_ID = '00000000-0000-0000-0000-000000000000'
+const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 const RULES = ['etc-passwd', 'shell', 'Ärger, "quoted"']
 const DETAILS = [undefined, {}, { a: 1 }, { a: 1, b: 2 }, { a: 2 }]
 
@@ -25,9 +27,18 @@ function momentOf(microseconds: number): string {
   return new Date(ms).toISOString().replace('Z', `${rest}Z`)
 }
 
+/** The first and the last there are, and some before which a digit further ahead changes. */
+function idOf(number: number): string {
+  if (number === 0) return FIRST_ID
+  if (number === COUNT) return LAST_ID
+  const digits = number.toString(16).padStart(8, '0')
+  return number % 3 === 0 ? `${digits}-0000-0000-0000-000000000000` : `00000000-0000-4000-8000-0000${digits}`
+}
+
 beforeAll(async () => {
   store = await openStore(database)
-  hosts = [await newHost(store), await newHost(store), await newHost(store)]
+  hosts = [FIRST_ID, await newHost(store), LAST_ID]
+  for (const hostId of [FIRST_ID, LAST_ID]) await store.upsertHost({ hostId, hostname: `host ${hostId}` })
   alerts =
     fc.sample(fc.array(alertOf(hosts), { minLength: COUNT, maxLength: COUNT }), { seed: 7, numRuns: 1 })[0] ??
     []
@@ -40,9 +51,7 @@ afterAll(() => store.close())
 
 function alertOf(hostIds: readonly string[]): fc.Arbitrary<ModelAlert> {
   return fc.record({
-    alertId: fc
-      .integer({ min: 0, max: COUNT })
-      .map(n => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`),
+    alertId: fc.integer({ min: 0, max: COUNT }).map(idOf),
     hostId: fc.constantFrom(...hostIds),
     receivedAt: fc.constantFrom(...MOMENTS),
     timestamp: fc.constantFrom(...MOMENTS),

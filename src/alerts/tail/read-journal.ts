@@ -93,7 +93,7 @@ const READ_JOURNAL = `
   spans AS (
     SELECT
       next.xid,
-      date_trunc('hour', journal.oldest, 'UTC') AS hour,
+      date_bin(INTERVAL '1 hour', journal.oldest, '2000-01-01 00:00:00+00') AS hour,
       max(journal.written_at) AS written_at,
       min(journal.oldest) AS oldest,
       max(journal.newest) AS newest,

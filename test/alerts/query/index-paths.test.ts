@@ -69,7 +69,7 @@ function isRareTypeAlone(query: AlertQuery): boolean {
  */
 function mostBuffers({ hostId, severity, ruleName }: AlertQuery): number {
   const parts = [hostId, severity, ruleName].reduce((product, list) => product * [list].flat().length, 1)
-  return 250 + (parts - 1) * 60
+  return 400 + (parts - 1) * 100
 }
 
 /** The months of now have no rows. */

@@ -21,6 +21,7 @@ export async function fillMonths(database: TestDatabase, alertsPerMonth: number)
       SELECT ensure_alert_partition('${month} 00:00:00+00');
       -- The triggers have tests of their own.
       SET session_replication_role = replica;
+      SELECT setseed(0.5);
       INSERT INTO alerts
       SELECT
         gen_random_uuid(),

@@ -710,6 +710,8 @@ CREATE OR REPLACE FUNCTION alerts_write_journal()
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 DECLARE
+    c_hour   CONSTANT INTERVAL    := INTERVAL '1 hour';
+    c_origin CONSTANT TIMESTAMPTZ := '2000-01-01 00:00:00+00';
     v_oldest TIMESTAMPTZ;
     v_newest TIMESTAMPTZ;
     v_alerts BIGINT;
@@ -722,7 +724,7 @@ BEGIN
         RETURN NULL;
     END IF;
 
-    IF date_trunc('hour', v_oldest, 'UTC') = date_trunc('hour', v_newest, 'UTC') THEN
+    IF date_bin(c_hour, v_oldest, c_origin) = date_bin(c_hour, v_newest, c_origin) THEN
         INSERT INTO alert_journal (xid, oldest, newest, alerts)
         VALUES (pg_current_xact_id(), v_oldest, v_newest, v_alerts);
     ELSE
@@ -730,7 +732,7 @@ BEGIN
         INSERT INTO alert_journal (xid, oldest, newest, alerts)
         SELECT pg_current_xact_id(), min(received_at), max(received_at), count(*)
         FROM written_alerts
-        GROUP BY date_trunc('hour', received_at, 'UTC');
+        GROUP BY date_bin(c_hour, received_at, c_origin);
     END IF;
     RETURN NULL;
 END

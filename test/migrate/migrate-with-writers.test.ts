@@ -75,29 +75,39 @@ const partitionIndexes = () =>
     ORDER BY relname`)
 
 describe('F21: migrateUp beside a reader that keeps alerts open', () => {
-  it('lets writers in between its tries, and finishes when the reader is gone', async () => {
-    const reader = await openSession('BEGIN', 'SELECT count(*) FROM alerts')
-    const writer = await startWriter()
-    const migrating = migrateUp({ connectionString, steps: 1 })
-    const countTries = watchTries()
-    await expect.poll(countTries, { timeout: 20_000, interval: 20 }).toBe(1)
-    const atFirst = writer.written.length
-    await expect.poll(countTries, { timeout: 20_000, interval: 20 }).toBeGreaterThan(2)
-    expect(writer.written.length).toBeGreaterThan(atFirst)
+  it.each([
+    { version: 5, built: 10, kept: 10 },
+    { version: 12, built: 24, kept: 16 },
+  ])(
+    'lets writers in between the tries of $version, and finishes when the reader is gone',
+    async each => {
+      if (each.version > 5) await migrateUp({ connectionString, steps: each.version - 5 })
+      const reader = await openSession('BEGIN', 'SELECT count(*) FROM alerts')
+      const writer = await startWriter()
+      const migrating = migrateUp({ connectionString, steps: 1 })
+      const countTries = watchTries()
+      await expect.poll(countTries, { timeout: 20_000, interval: 20 }).toBe(1)
+      const atFirst = writer.written.length
+      await expect.poll(countTries, { timeout: 20_000, interval: 20 }).toBeGreaterThan(2)
+      expect(writer.written.length).toBeGreaterThan(atFirst)
 
-    // The long part is done already, and is not done again below.
-    const built = await partitionIndexes()
-    expect(built.map(index => index['indisvalid'])).toEqual(Array.from({ length: 10 }, () => true))
-    expect((await migrationStatus({ connectionString })).version).toBe(4)
-    await reader.end()
-    expect((await migrating).map(each => each.version)[0]).toBe(5)
-    await writer.stop()
-    expect(await partitionIndexes()).toEqual(built)
-    const stored = await database.sql(
-      `SELECT alert_id FROM alerts WHERE alert_id = ANY ('{${writer.written.join()}}')`,
-    )
-    expect(stored).toHaveLength(writer.written.length)
-  }, 60_000)
+      // The long part is done already, and is not done again below.
+      const built = await partitionIndexes()
+      expect(built.map(index => index['indisvalid'])).toEqual(Array.from({ length: each.built }, () => true))
+      expect((await migrationStatus({ connectionString })).version).toBe(each.version - 1)
+      await reader.end()
+      expect((await migrating).map(({ version }) => version)).toEqual([each.version])
+      await writer.stop()
+      const kept = await partitionIndexes()
+      expect(kept).toHaveLength(each.kept)
+      expect(built).toEqual(expect.arrayContaining([...kept]))
+      const stored = await database.sql(
+        `SELECT alert_id FROM alerts WHERE alert_id = ANY ('{${writer.written.join()}}')`,
+      )
+      expect(stored).toHaveLength(writer.written.length)
+    },
+    60_000,
+  )
 
   it('gives up after lockTimeoutMs, says what to look for, and has changed nothing', async () => {
     const reader = await openSession('BEGIN', 'SELECT count(*) FROM alerts')

@@ -1762,7 +1762,10 @@ BEGIN
     VALUES (
         v_identity,
         (pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1)::text::xid8,
-        clock_timestamp()
+        CASE
+            WHEN EXISTS (SELECT FROM alerts) THEN clock_timestamp()
+            ELSE '-infinity'
+        END
     )
     ON CONFLICT (only_row) DO UPDATE
     SET

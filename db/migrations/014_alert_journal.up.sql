@@ -107,7 +107,10 @@ BEGIN
     VALUES (
         v_identity,
         (pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1)::text::xid8,
-        clock_timestamp()
+        CASE
+            WHEN EXISTS (SELECT FROM alerts) THEN clock_timestamp()
+            ELSE '-infinity'
+        END
     )
     ON CONFLICT (only_row) DO UPDATE
     SET
@@ -221,8 +224,6 @@ REVOKE EXECUTE ON FUNCTION alert_journal_identity() FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION renew_alert_journal() FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION prune_alert_journal(INTERVAL) FROM PUBLIC;
 
-SELECT renew_alert_journal();
-
 SELECT add_alert_triggers('alerts');
 
 SELECT add_alert_triggers(inhrelid)
@@ -231,3 +232,6 @@ JOIN pg_class
     ON pg_class.oid = inhrelid
 WHERE inhparent = 'alerts'::regclass
     AND relkind IN ('r', 'p');
+
+-- Once no writer can be without the trigger.
+SELECT renew_alert_journal();

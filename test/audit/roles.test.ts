@@ -55,6 +55,17 @@ describe('the writer of the role recipe', () => {
     expect((await store.listPartitions()).length).toBeGreaterThan(2)
   })
 
+  it('follows alerts', async () => {
+    await using store = await openStore({ connectionString })
+    const hostId = await newHost(store)
+    await using tail = store.tailAlerts({ filter: { hostId } })
+    await tail.started()
+    const alert = newAlert(hostId)
+    await store.insertAlerts([alert])
+    expect((await tail.next()).value?.alert.alertId).toBe(alert.alertId)
+    expect((await store.runMaintenance()).failures.filter(({ action }) => action === 'prune')).toEqual([])
+  })
+
   it.each([
     'UPDATE audit_entries SET payload = NULL',
     'DELETE FROM audit_entries',

@@ -8,17 +8,19 @@ import {
 import { parseObject, parseOneOf, parseOptional } from '../../model/input.ts'
 import type { CallLimits } from '../../pg/call-limits.ts'
 import type { Database } from '../../pg/database.ts'
-import { integerFromRow, selectTimestamp, timestampFromRow } from '../../pg/row-values.ts'
+import { integerFromRow } from '../../pg/row-values.ts'
 import { parseCountSpan, SPAN_MEMBERS } from './count-span.ts'
 import { inCountTransaction } from './count-transaction.ts'
 import { type CountRequest, countAlertsSql } from './exact-counts.ts'
-import { listBuckets } from './timeline-buckets.ts'
+import { type BucketBounds, listBuckets } from './timeline-buckets.ts'
 
 /** Of all buckets together. Hosts and rules may be many. */
 const MOST_GROUPS = 200_000
+const MS_A_SECOND = 1000
 
 interface CountRow {
-  readonly bucket: string
+  /** Since 1970, of the first moment. */
+  readonly seconds: string
   readonly value: string
   readonly alerts: string
 }
@@ -38,17 +40,40 @@ export async function alertTimeline(
   const groupBy = parseOptional(given.groupBy, value => parseOneOf('query.groupBy', value, TIMELINE_GROUPS))
   const buckets = listBuckets(bucket, span.from, span.to)
   const rows = await readCounts(db, { ...span, bucket, groupBy }, limits)
-  const found = new Map(buckets.map(({ from }) => [from, { alerts: 0, groups: [] as AlertCountGroup[] }]))
+  return fillBuckets(buckets, rows, groupBy !== null)
+}
+
+interface FilledBucket extends BucketBounds {
+  alerts: number
+  readonly groups: AlertCountGroup[]
+}
+
+function fillBuckets(
+  bounds: readonly BucketBounds[],
+  rows: readonly CountRow[],
+  isGrouped: boolean,
+): readonly AlertTimelineBucket[] {
+  const filled: readonly FilledBucket[] = bounds.map(each => ({ ...each, alerts: 0, groups: [] }))
+  const bySecond = new Map(filled.map(bucket => [Date.parse(bucket.from) / MS_A_SECOND, bucket]))
   for (const row of rows) {
-    const at = timestampFromRow(row.bucket)
-    const one = found.get(at)
-    if (!one)
-      throw new TripwireStorageError('MALFORMED_ROW', `bucket: ${at} is none of the buckets asked for`)
+    const bucket = bySecond.get(Number(row.seconds))
+    if (!bucket) {
+      throw new TripwireStorageError(
+        'MALFORMED_ROW',
+        `${row.seconds} is the beginning of no bucket asked for`,
+      )
+    }
     const alerts = integerFromRow('alerts', row.alerts)
-    one.alerts += alerts
-    if (groupBy !== null) one.groups.push({ value: row.value, alerts })
+    bucket.alerts += alerts
+    if (isGrouped) bucket.groups.push({ value: row.value, alerts })
   }
-  return buckets.map(bounds => ({ ...bounds, alerts: 0, groups: [], ...found.get(bounds.from) }))
+  for (const { groups } of filled) groups.sort(compareGroups)
+  return filled
+}
+
+function compareGroups(a: AlertCountGroup, b: AlertCountGroup): number {
+  if (a.alerts !== b.alerts) return b.alerts - a.alerts
+  return a.value < b.value ? -1 : 1
 }
 
 async function readCounts(
@@ -62,13 +87,12 @@ async function readCounts(
       `
   WITH ${sql}
   SELECT
-    ${selectTimestamp('bucket')},
+    date_part('epoch', bucket) AS seconds,
     value,
     sum(alerts) AS alerts
   FROM counted
-  GROUP BY counted.bucket, value
+  GROUP BY bucket, value
   HAVING sum(alerts) <> 0
-  ORDER BY sum(alerts) DESC, value COLLATE "C"
   LIMIT ${MOST_GROUPS + 1}`,
       values,
     ),

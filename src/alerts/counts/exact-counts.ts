@@ -25,7 +25,7 @@ export interface CountRequest extends CountSpan {
 }
 
 /**
- * A query `counted (bucket, value, alerts)`, as a CTE with those that it needs. Closed hours are summed; everything else is read: hours that
+ * A query `counted (bucket, value, alerts)`, to be summed, as a CTE with those that it needs. Closed hours are summed; everything else is read: hours that
  * are open, the edges of the span, and buckets below an hour. All of it is one statement, so the sums and the rows are of one moment.
  */
 export function countAlertsSql(request: CountRequest): {
@@ -72,9 +72,9 @@ export function countAlertsSql(request: CountRequest): {
   ),
   counted AS (
     SELECT
-      ${bucketOf('hour')} AS bucket,
+      ${bucket === 'hour' ? 'hour' : bucketOf('hour')} AS bucket,
       ${ofCounts} AS value,
-      sum(alerts) AS alerts
+      alerts
     FROM closed
     JOIN alert_hour_counts
       ON hour >= span_from
@@ -83,7 +83,6 @@ export function countAlertsSql(request: CountRequest): {
       AND hour >= $1::timestamptz
       AND hour < $2::timestamptz
       ${ofSeverity}
-    GROUP BY 1, 2
     UNION ALL
     SELECT
       ${bucketOf('received_at')},
@@ -95,6 +94,9 @@ export function countAlertsSql(request: CountRequest): {
       FROM alerts
       WHERE received_at >= span_from
         AND received_at < span_to
+        -- Of this the planner can tell which partitions it need not look at.
+        AND received_at >= $1::timestamptz
+        AND received_at < $2::timestamptz
         ${ofSeverity}
     ) AS live
     GROUP BY 1, 2

@@ -5,6 +5,7 @@ import { NotificationListener } from '../../pg/listen.ts'
 import { ALERTS_CHANNEL } from './flush-notifier.ts'
 import { FollowingTail } from './following-tail.ts'
 import { parseTailOptions } from './tail-options.ts'
+import { TailReader } from './tail-reader.ts'
 import { WakeSignal } from './wake-signal.ts'
 
 export interface AlertTailsOptions {
@@ -20,11 +21,13 @@ export interface AlertTailsOptions {
 export class AlertTails {
   readonly #options: AlertTailsOptions
   readonly #news = new WakeSignal()
+  readonly #reader: TailReader
   readonly #listener: NotificationListener
   readonly #open = new Set<FollowingTail>()
 
   constructor(options: AlertTailsOptions) {
     this.#options = options
+    this.#reader = new TailReader(options.db, this.#news)
     const { connectionString, connectTimeoutMs, applicationName } = options
     this.#listener = new NotificationListener({
       connectionString,
@@ -42,7 +45,7 @@ export class AlertTails {
     this.#listener.acquire()
     const tail = new FollowingTail({
       ...parsed,
-      db: this.#options.db,
+      reader: this.#reader,
       news: this.#news,
       timeoutByDefaultMs: this.#options.queryTimeoutMs,
       onEnd: () => {

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DatabaseError, isRetryable, TripwireStorageError } from '../../errors.ts'
 import type { AlertTail, TailedAlert } from '../../model/alert-tail.ts'
-import type { Database, QueryRunner } from '../../pg/database.ts'
 import { SQLSTATE } from '../../pg/sqlstate.ts'
 import { findEnd, readNextPage, type TailPlace } from './journal-reader.ts'
 import type { TailEntry } from './read-tail-page.ts'
 import { encodeResumeToken } from './resume-token.ts'
 import type { ParsedTailOptions } from './tail-options.ts'
+import type { ReadLimits, TailReader } from './tail-reader.ts'
 import type { WakeSignal } from './wake-signal.ts'
 
 const FIRST_RETRY_MS = 50
@@ -16,7 +16,7 @@ const LONGEST_TIMEOUT_MS = 3_600_000
 const SHORTEST_PAUSE_MS = 10
 
 export interface FollowingTailOptions extends ParsedTailOptions {
-  readonly db: Database
+  readonly reader: TailReader
   readonly news: WakeSignal
   /** Of the store. */
   readonly timeoutByDefaultMs: number
@@ -97,9 +97,9 @@ export class FollowingTail implements AlertTail {
   readonly #onAbort = () => this.end(this.#options.signal?.reason)
 
   async #start(): Promise<void> {
-    await this.#untilDone(async db => {
+    await this.#untilDone(async limits => {
       if (this.#position === undefined) {
-        const place = await findEnd(db)
+        const place = await findEnd(this.#options.reader, limits)
         this.#identity = place.identity
         this.#position = place.position
         this.#delivered = this.#tokenOf(place)
@@ -129,11 +129,12 @@ export class FollowingTail implements AlertTail {
   }
 
   async #readPage() {
-    return this.#untilDone(async db => {
+    return this.#untilDone(async limits => {
       const position = this.#position
       if (position === undefined) throw new TypeError('a tail reads before it has started')
       this.#lookedAt = performance.now()
-      const page = await readNextPage(db, { identity: this.#identity, position }, this.#options.filter)
+      const { reader, filter } = this.#options
+      const page = await readNextPage(reader, { identity: this.#identity, position }, filter, limits)
       this.#identity = page.identity
       this.#position = page.position
       return page
@@ -168,12 +169,12 @@ export class FollowingTail implements AlertTail {
   }
 
   /** Tries again after passing errors, for as long as it takes. */
-  async #untilDone<T>(work: (db: QueryRunner) => Promise<T>): Promise<T> {
+  async #untilDone<T>(work: (limits: ReadLimits) => Promise<T>): Promise<T> {
     const { signal } = this.#stop
     for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS)) {
       try {
         signal.throwIfAborted()
-        return await work(this.#options.db.withLimits({ signal, timeoutMs: this.#timeoutMs }))
+        return await work({ signal, timeoutMs: this.#timeoutMs })
       } catch (error) {
         signal.throwIfAborted()
         if (isTimeout(error)) this.#timeoutMs = Math.min(this.#timeoutMs * 2, LONGEST_TIMEOUT_MS)

@@ -1,12 +1,11 @@
 import { TripwireStorageError } from '../../errors.ts'
-import type { QueryRunner } from '../../pg/database.ts'
 import type { AlertFilter } from '../query/alert-filter.ts'
-import { type JournalView, readJournal } from './read-journal.ts'
+import type { JournalView } from './read-journal.ts'
 import { readTailPage, type TailPage } from './read-tail-page.ts'
 import { caughtUp, type TailPosition } from './tail-position.ts'
+import type { ReadLimits, TailReader } from './tail-reader.ts'
 
-const RENEW_JOURNAL = `
-  SELECT renew_alert_journal()`
+const MOST_RENEWALS = 5
 
 /** Where a tail stands, and in which database. */
 export interface TailPlace {
@@ -23,8 +22,8 @@ export interface JournalPage extends TailPage {
  * The place at the end of the journal, behind everything that is committed. A journal that came from another database is begun anew.
  * @throws TripwireStorageError QUERY_FAILED on a standby.
  */
-export async function findEnd(db: QueryRunner): Promise<TailPlace> {
-  const view = await readOwnJournal(db)
+export async function findEnd(reader: TailReader, limits: ReadLimits): Promise<TailPlace> {
+  const view = await readOwnJournal(reader, undefined, limits)
   return { identity: view.identity, position: caughtUp(view.newest, view.snapshot) }
 }
 
@@ -34,25 +33,39 @@ export async function findEnd(db: QueryRunner): Promise<TailPlace> {
  * @throws TripwireStorageError TAIL_EXPIRED when it cannot be told any more what was committed since. QUERY_FAILED on a standby.
  */
 export async function readNextPage(
-  db: QueryRunner,
+  reader: TailReader,
   { identity, position }: { readonly identity: string | undefined; readonly position: TailPosition },
   filter: AlertFilter,
+  limits: ReadLimits,
 ): Promise<JournalPage> {
-  const view = await readOwnJournal(db, position)
+  const view = await readOwnJournal(reader, position, limits)
   requireReach(view, position, identity)
-  return { ...(await readTailPage(db, position, view, filter)), identity: view.identity }
+  return { ...(await readTailPage(reader, position, view, filter, limits)), identity: view.identity }
 }
 
-async function readOwnJournal(db: QueryRunner, position?: TailPosition): Promise<JournalView> {
-  const view = await readJournal(db, position)
-  if (view.isStandby) {
-    throw new TripwireStorageError('QUERY_FAILED', 'a standby does not tell which transactions are running', {
-      hint: 'follow alerts on the primary server',
-    })
+async function readOwnJournal(
+  reader: TailReader,
+  position: TailPosition | undefined,
+  limits: ReadLimits,
+): Promise<JournalView> {
+  for (let tries = 0; tries < MOST_RENEWALS; tries++) {
+    const view = await reader.readJournal(position, limits)
+    if (view.isStandby) {
+      throw new TripwireStorageError(
+        'QUERY_FAILED',
+        'a standby does not tell which transactions are running',
+        {
+          hint: 'follow alerts on the primary server',
+        },
+      )
+    }
+    if (view.isOwn) return view
+    // The next look may be shared with somebody who began it before this.
+    await reader.renewJournal(limits)
   }
-  if (view.isOwn) return view
-  await db.query(RENEW_JOURNAL)
-  return readJournal(db, position)
+  throw new TripwireStorageError('QUERY_FAILED', 'the journal of alerts belongs to another database', {
+    hint: 'look what changes it: SELECT * FROM alert_journal_state',
+  })
 }
 
 function requireReach(view: JournalView, position: TailPosition, identity: string | undefined): void {

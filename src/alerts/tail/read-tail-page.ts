@@ -1,8 +1,7 @@
 import type { Alert } from '../../model/alert.ts'
-import type { QueryRunner } from '../../pg/database.ts'
 import type { AlertFilter } from '../query/alert-filter.ts'
 import type { JournalSpan, JournalView } from './read-journal.ts'
-import { MOST_OF_SPAN, readTailAlerts } from './read-tail-alerts.ts'
+import { MOST_OF_SPAN } from './read-tail-alerts.ts'
 import {
   type AlertPlace,
   behindMoment,
@@ -11,6 +10,7 @@ import {
   type TailPosition,
   withinTransaction,
 } from './tail-position.ts'
+import type { ReadLimits, TailReader } from './tail-reader.ts'
 
 /** How many alerts the spans of one page hold at the most; one span may hold more, and then is read in parts. */
 const MOST_ALERTS = 1000
@@ -30,13 +30,14 @@ export interface TailPage {
 
 /** Reads the alerts of what the journal shows next, as many as make a page. */
 export async function readTailPage(
-  db: QueryRunner,
+  reader: TailReader,
   start: TailPosition,
   view: JournalView,
   filter: AlertFilter,
+  limits: ReadLimits,
 ): Promise<TailPage> {
   const spans = takeSpans(view.spans)
-  const found = spans.length === 0 ? [] : await readTailAlerts(db, spans, start.partial?.after, filter)
+  const found = spans.length === 0 ? [] : await reader.readAlerts(view, spans, start, filter, limits)
   const entries: TailEntry[] = []
   let position = start
   for (const [index, span] of spans.entries()) {

@@ -129,6 +129,33 @@ describe('an hour', () => {
     await expectExact()
   })
 
+  it('is counted right by statements that insert, change and delete in one', async () => {
+    await insert(other)
+    await insert(other, '2026-03-10 13:30+00')
+    await rollUpAll(roller)
+    await other.query(`
+      MERGE INTO alerts
+      USING (VALUES ('2026-03-10 12:30+00'::timestamptz, 1), ('2026-03-10 13:30+00', 2), ('2026-03-10 14:30+00', 3)) AS given (moment, n)
+        ON received_at = moment
+      WHEN MATCHED AND n = 1 THEN DELETE
+      WHEN MATCHED THEN UPDATE SET received_at = '2026-03-10 15:30+00', severity = 'CRITICAL'
+      WHEN NOT MATCHED THEN
+        INSERT (host_id, timestamp, tripwire_type, rule_name, severity, received_at)
+        VALUES ('${COUNTED_HOSTS[1]}', now(), 'PROCESS', 'merged', 'INFO', moment)`)
+    await expectExact()
+    await other.query(`
+      INSERT INTO ${PARTITION} (alert_id, host_id, timestamp, tripwire_type, rule_name, severity, received_at)
+      SELECT alert_id, host_id, timestamp, tripwire_type, 'again', 'WARN'::severity_level, received_at FROM alerts
+      UNION ALL
+      SELECT gen_random_uuid(), host_id, now(), 'FILE', 'new', 'INFO', '2026-03-10 10:30+00' FROM alerts
+      ON CONFLICT (alert_id, host_id) DO UPDATE
+      SET rule_name = EXCLUDED.rule_name, severity = EXCLUDED.severity`)
+    expect(await closedHours(reader)).toEqual(ALL)
+    await expectExact()
+    const { rows } = await countsAndRows(reader, ['ruleName'])
+    expect(rows).toHaveLength(5)
+  })
+
   it('is merged when many were late, and what was added to open hours is taken out', async () => {
     await rollUpAll(roller)
     for (let count = 0; count < 40; count++) await insert(other)

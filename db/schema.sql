@@ -593,7 +593,7 @@ BEGIN
     END IF;
 
     -- With an older snapshot than this moment's, the mark may be set and not be seen: then everything is added.
-    IF current_setting('transaction_isolation') = 'read committed' THEN
+    IF current_setting('transaction_isolation') IN ('read committed', 'read uncommitted') THEN
         SELECT marked_through
         INTO v_through
         FROM alert_count_state;

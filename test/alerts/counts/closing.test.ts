@@ -204,6 +204,21 @@ describe('a partition', () => {
     await other.query(attach())
   })
 
+  it('F22 whose detachment was cut half way has none, until it is finished', async () => {
+    await other.query('BEGIN; SELECT FROM alerts LIMIT 1')
+    await roller.query(`SET lock_timeout = '50ms'`)
+    await expect(roller.query(`${detach()} CONCURRENTLY`)).rejects.toMatchObject({ code: '55P03' })
+    await other.query('COMMIT')
+    expect(await closedHours(reader)).toEqual([])
+    await expectExact()
+    await roller.query(`ALTER TABLE alerts DETACH PARTITION ${PARTITION} FINALIZE`)
+    await expectExact()
+    await roller.query(attach())
+    await rollUpAll(roller)
+    expect(await closedHours(reader)).toEqual(ALL)
+    await expectExact()
+  })
+
   it('that was truncated has none', async () => {
     await other.query(`TRUNCATE ${PARTITION}`)
     await expectExact()

@@ -3,7 +3,7 @@ import { DatabaseError, isRetryable, TripwireStorageError } from '../../errors.t
 import type { AlertTail, TailedAlert } from '../../model/alert-tail.ts'
 import { SQLSTATE } from '../../pg/sqlstate.ts'
 import { findEnd, readNextPage, type TailPlace } from './journal-reader.ts'
-import type { TailEntry } from './read-tail-page.ts'
+import type { TailEntry, TailPage } from './read-tail-page.ts'
 import { encodeResumeToken } from './resume-token.ts'
 import type { ParsedTailOptions } from './tail-options.ts'
 import type { ReadLimits, TailReader } from './tail-reader.ts'
@@ -31,6 +31,7 @@ export class FollowingTail implements AlertTail {
   readonly #starting: Promise<void>
   #identity: string | undefined
   #position: FollowingTailOptions['start']
+  #rest: TailPage['rest']
   /** Behind what `next` returned last; a function, because it is seldom asked for. */
   #delivered: (() => string) | undefined
   #isClosed = false
@@ -134,9 +135,11 @@ export class FollowingTail implements AlertTail {
       if (position === undefined) throw new TypeError('a tail reads before it has started')
       this.#lookedAt = performance.now()
       const { reader, filter } = this.#options
-      const page = await readNextPage(reader, { identity: this.#identity, position }, filter, limits)
+      const place = { identity: this.#identity, position, rest: this.#rest }
+      const page = await readNextPage(reader, place, filter, limits)
       this.#identity = page.identity
       this.#position = page.position
+      this.#rest = page.rest
       return page
     })
   }

@@ -13,6 +13,15 @@ export interface TailPlace {
   readonly position: TailPosition
 }
 
+/** Where a tail stands that reads on. */
+export interface NextPlace {
+  /** Of the database that the position belongs to; absent for one that begins with a moment. */
+  readonly identity: string | undefined
+  readonly position: TailPosition
+  /** Of the page before. */
+  readonly rest: JournalView | undefined
+}
+
 /** A page, and the database that its positions belong to. */
 export interface JournalPage extends TailPage {
   readonly identity: string
@@ -29,17 +38,17 @@ export async function findEnd(reader: TailReader, limits: ReadLimits): Promise<T
 
 /**
  * The next page behind a position.
- * @param identity of the database that the position belongs to; absent for one that begins with a moment.
  * @throws TripwireStorageError TAIL_EXPIRED when it cannot be told any more what was committed since. QUERY_FAILED on a standby.
  */
 export async function readNextPage(
   reader: TailReader,
-  { identity, position }: { readonly identity: string | undefined; readonly position: TailPosition },
+  { identity, position, rest }: NextPlace,
   filter: AlertFilter,
   limits: ReadLimits,
 ): Promise<JournalPage> {
-  const view = await readOwnJournal(reader, position, limits)
-  requireReach(view, position, identity)
+  const view = rest ?? (await readOwnJournal(reader, position, limits))
+  // What is left of an earlier look was within reach then.
+  if (!rest) requireReach(view, position, identity)
   return { ...(await readTailPage(reader, position, view, filter, limits)), identity: view.identity }
 }
 

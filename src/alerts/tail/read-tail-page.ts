@@ -26,6 +26,8 @@ export interface TailPage {
   /** Behind everything that the page looked at, also where the filter let nothing pass. */
   readonly position: TailPosition
   readonly hasMore: boolean
+  /** What the journal showed beyond this page; absent when it has to be looked at again. */
+  readonly rest: JournalView | undefined
 }
 
 /** Reads the alerts of what the journal shows next, as many as make a page. */
@@ -45,7 +47,9 @@ export async function readTailPage(
     const last = alerts.at(-1)
     const within = (place: AlertPlace) => withinTransaction(start, view.snapshot, span, place)
     for (const alert of alerts) entries.push({ alert, positionAfter: () => within(alert) })
-    if (last && alerts.length === MOST_OF_SPAN) return { entries, position: within(last), hasMore: true }
+    if (last && alerts.length === MOST_OF_SPAN) {
+      return { entries, position: within(last), hasMore: true, rest: undefined }
+    }
     const behind = isWhole(view, index)
       ? behindTransaction(start, view.snapshot, span)
       : within(behindMoment(span.newest))
@@ -53,11 +57,13 @@ export async function readTailPage(
     position = behind
   }
   // While a transaction was partly delivered, it alone was looked at.
-  const hasMore = view.hasMore || spans.length < view.spans.length || start.partial !== null
+  const isLeft = spans.length < view.spans.length
+  const hasMore = view.hasMore || isLeft || start.partial !== null
   if (hasMore && spans.length === 0 && start.partial !== null) {
     position = { ...start, open: start.open.filter(xid => xid !== start.partial?.xid), partial: null }
   }
-  return { entries, position: hasMore ? position : caughtUp(view.newest, view.snapshot), hasMore }
+  const rest = isLeft && position.partial === null ? reader.restOf(view, spans.length) : undefined
+  return { entries, position: hasMore ? position : caughtUp(view.newest, view.snapshot), hasMore, rest }
 }
 
 function takeSpans(spans: readonly JournalSpan[]): readonly JournalSpan[] {

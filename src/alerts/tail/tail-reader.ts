@@ -26,6 +26,7 @@ export class TailReader {
   readonly #news: WakeSignal
   readonly #journal = new SharedReads<JournalView>()
   readonly #alerts = new WeakMap<JournalView, SharedReads<AlertsOfSpans>>()
+  readonly #rests = new WeakMap<JournalView, JournalView>()
 
   constructor(db: Database, news: WakeSignal) {
     this.#db = db
@@ -59,6 +60,13 @@ export class TailReader {
       const db = this.#db.withLimits({ signal: shared, timeoutMs })
       return readTailAlerts(db, spans, position.partial?.after, filter)
     })
+  }
+
+  /** What is left of a view behind its first spans, as many as always are taken of it. The same for all who share the view. */
+  restOf(view: JournalView, taken: number): JournalView {
+    const rest = this.#rests.get(view) ?? { ...view, spans: view.spans.slice(taken) }
+    this.#rests.set(view, rest)
+    return rest
   }
 
   /** Begins the journal anew, when it came from another database. */

@@ -131,6 +131,34 @@ describe('a tail', () => {
     expect(delivered).toEqual(row?.['ids'])
   })
 
+  it('catches up with hundreds of transactions in the order in which they came, and goes on anywhere between', async () => {
+    const hostId = await newHost(store)
+    const filter = { hostId }
+    const [first, same] = [store.tailAlerts({ filter }), store.tailAlerts({ filter })]
+    await Promise.all([first.started(), same.started()])
+    await withWriter(hostId, async writer => {
+      for (let round = 0; round < 300; round++) await writer.insert(1 + (round % 20), '0s')
+      const wanted = writer.committed.map(({ alerts }) => idsOf(alerts).sort())
+      const total = wanted.flat().length
+      const delivered: (string | undefined)[] = []
+      let tail = first
+      while (delivered.length < total) {
+        const count = Math.min(433, total - delivered.length)
+        delivered.push(...idsOf(await take(tail, count)))
+        const { resumeToken } = tail
+        await tail.close()
+        tail = store.tailAlerts({ filter, after: resumeToken })
+      }
+      await tail.close()
+      // Within one of them they are in the order of receivedAt.
+      const left = [...delivered]
+      const byTransaction = wanted.map(({ length }) => left.splice(0, length).sort())
+      expect(byTransaction).toEqual(wanted)
+      expect(idsOf(await take(same, total)).sort()).toEqual(wanted.flat().sort())
+      await same.close()
+    })
+  })
+
   it('delivers an alert with what it holds when it is read, and anew when it is changed later', async () => {
     const hostId = await newHost(store)
     await using tail = store.tailAlerts({ filter: { hostId } })

@@ -81,7 +81,6 @@ export class AlertStream implements AsyncIterableIterator<Alert, undefined, unde
       if (this.#stopped.signal.aborted) return undefined
       throw error
     } finally {
-      this.#stopped.abort()
       await reading?.catch(() => undefined)
     }
     return undefined

@@ -18,16 +18,16 @@ export type ModelDetail = Readonly<Record<string, number>>
 
 /** Moments in the form that the library returns, so that their texts are in the order of time. */
 export interface ModelQuery {
-  readonly hostId?: readonly string[]
-  readonly severity?: readonly SeverityLevel[]
-  readonly tripwireType?: readonly TripwireType[]
-  readonly ruleName?: readonly string[]
-  readonly detail?: ModelDetail
-  readonly from?: string
-  readonly to?: string
-  readonly timestampFrom?: string
-  readonly timestampTo?: string
-  readonly order?: AlertOrder
+  readonly hostId?: readonly string[] | undefined
+  readonly severity?: readonly SeverityLevel[] | undefined
+  readonly tripwireType?: readonly TripwireType[] | undefined
+  readonly ruleName?: readonly string[] | undefined
+  readonly detail?: ModelDetail | undefined
+  readonly from?: string | undefined
+  readonly to?: string | undefined
+  readonly timestampFrom?: string | undefined
+  readonly timestampTo?: string | undefined
+  readonly order?: AlertOrder | undefined
 }
 
 export function selectAlerts(alerts: readonly ModelAlert[], query: ModelQuery): readonly ModelAlert[] {

@@ -92,6 +92,16 @@ describe('a stream', () => {
     expect(await stream.next()).toEqual({ done: true, value: undefined })
   })
 
+  it('can be left while an alert is waited for', async () => {
+    await using lock = await lockAlerts(database)
+    const stream = store.streamAlerts({})
+    const waiting = stream.next()
+    await lock.waitForWaiters(1)
+    expect(await stream.return()).toEqual({ done: true, value: undefined })
+    expect(await waiting).toEqual({ done: true, value: undefined })
+    expect(await running()).toEqual([])
+  })
+
   it('ends with the loop, and again after it ended', async () => {
     const stream = store.streamAlerts({ pageSize: 10 })
     for await (const _ of stream) break

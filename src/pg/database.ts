@@ -214,7 +214,8 @@ export class Database implements QueryRunner, TransactionRunner {
     signal: AbortSignal | undefined,
     begin: string,
   ): Promise<T> {
-    const client = await this.#connect()
+    signal?.throwIfAborted()
+    const client = await this.#connect(signal)
     const cancelling = new Cancelling(client, signal)
     const transaction: QueryRunner = {
       query: (sql, values = []) => runQuery(client, sql, values),

@@ -57,6 +57,19 @@ describe('a call with a signal', () => {
     expect(await single.getHost(hostId)).toMatchObject({ hostId })
   })
 
+  it.each([
+    ['a timeline', (each: Store) => each.alertTimeline({ ...QUERY, bucket: 'hour' }, { timeoutMs: 50 })],
+    ['a look-up', (each: Store) => each.getHost(hostId, { timeoutMs: 50 })],
+  ])('that is %s does not wait longer than it may for a connection', async (_, call) => {
+    await using single = await openStore(database, { maxConnections: 1 })
+    await using lock = await lockAlerts(database)
+    const holding = single.queryAlerts(QUERY)
+    await lock.waitForWaiters(1)
+    expect(await rejection(call(single))).toMatchObject({ code: 'TIMEOUT' })
+    await lock.release()
+    expect((await holding).alerts).toHaveLength(1)
+  })
+
   it('never cancels another call, however late the cancellation comes', async () => {
     await using few = await openStore(database, { maxConnections: 2 })
     const cancelled = Array.from({ length: 100 }, async (_, index) => {

@@ -57,8 +57,9 @@ function isNotLater(receivedAt: string, values: SqlValue[]): string {
   return next === undefined ? `received_at <= ${placeMoment(receivedAt, values)}` : isEarlier(next, values)
 }
 
+/** Years before Christ come without the zone, which is UTC. */
 function placeMoment(moment: string, values: SqlValue[]): string {
-  return `$${values.push(moment)}::timestamptz`
+  return `$${values.push(moment.replace(' BC', 'Z BC'))}::timestamptz`
 }
 
 const LAST_SECOND_OF_YEARS = '9999-12-31T23:59:59'

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { cursorAfter } from '../../../src/alerts/query/alert-cursor.ts'
 import { filterConditions, parseAlertFilter } from '../../../src/alerts/query/alert-filter.ts'
+import { parseAlertSpan } from '../../../src/alerts/query/alert-span.ts'
 import { planAlertQuery } from '../../../src/alerts/query/query-alerts.ts'
 import { InvalidInputError, RawJson } from '../../../src/index.ts'
 import type { SqlValue } from '../../../src/pg/database.ts'
@@ -43,6 +45,36 @@ const CASES: readonly (readonly [field: string, query: object])[] = [
   ['cursor', { cursor: 7 }],
   ['cursor', { cursor: 'bm90IGEgY3Vyc29y' }],
 ]
+
+/** What anybody can make who knows the form of a cursor. */
+const forge = (receivedAt: string, alertId = ID) =>
+  cursorAfter(parseAlertSpan({}), { receivedAt, alertId, hostId: ID })
+
+describe('a cursor that somebody made', () => {
+  it.each([
+    ['no moment', forge('yesterday')],
+    ['a moment without its zone', forge('2026-03-01T10:00:00.000000')],
+    ['a month that there is not', forge('2026-13-01T10:00:00.000000Z')],
+    ['a day that there is not', forge('2026-02-30T10:00:00.000000Z')],
+    ['an hour that there is not', forge('2026-03-01T24:00:00.000000Z')],
+    ['an id that is none', forge('2026-03-01T10:00:00.000000Z', `${ID}' OR true`)],
+  ])('with %s is refused', (_, cursor) => {
+    expect(() => planAlertQuery({ cursor })).toThrowError(
+      expect.objectContaining({ name: 'InvalidInputError', field: 'query.cursor' }),
+    )
+  })
+
+  it.each([
+    '2026-03-01T10:00:00.000001Z',
+    '9999-12-31T23:59:59.999999Z',
+    '12026-03-01T10:00:00.000000Z',
+    '0044-03-15T12:00:00 BC',
+    'infinity',
+    '-infinity',
+  ])('with %s is taken, for a table may hold it', moment => {
+    expect(planAlertQuery({ cursor: forge(moment) }).values).toContain(moment.replace(' BC', 'Z BC'))
+  })
+})
 
 describe('a query is refused before anything reaches the database', () => {
   it.each(CASES)('%s: %o', (field, query) => {

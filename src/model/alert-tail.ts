@@ -4,8 +4,9 @@ import type { TimestampInput } from './timestamp.ts'
 /** From where to follow alerts, and which. */
 export interface AlertTailOptions {
   /**
-   * A `resumeToken`: what was committed and was not delivered before it. Or a moment, as a `Date` or RFC 3339 text: what was stored
-   * from then on. The journal reaches back `tailKeepHours`. By default what is committed after the call.
+   * A `resumeToken`: what was committed and was not delivered before it. Or a moment, as a `Date` or RFC 3339 text: what was written
+   * from then on, and by transactions that had not ended when the tail began. Not what was written just before the moment and committed
+   * just after it, when the tail begins later still. The journal reaches back `tailKeepHours`. By default what is committed after the call.
    */
   readonly after?: string | TimestampInput | undefined
   /** Which alerts. By default all. */

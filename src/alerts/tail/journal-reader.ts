@@ -2,7 +2,7 @@ import { TripwireStorageError } from '../../errors.ts'
 import type { AlertFilter } from '../query/alert-filter.ts'
 import type { JournalView } from './read-journal.ts'
 import { readTailPage, type TailPage } from './read-tail-page.ts'
-import { caughtUp, type TailPosition } from './tail-position.ts'
+import { caughtUp, lookedAtFrom, type TailPosition } from './tail-position.ts'
 import type { ReadLimits, TailReader } from './tail-reader.ts'
 
 const MOST_RENEWALS = 5
@@ -49,7 +49,8 @@ export async function readNextPage(
   const view = rest ?? (await readOwnJournal(reader, position, limits))
   // What is left of an earlier look was within reach then.
   if (!rest) requireReach(view, position, identity)
-  return { ...(await readTailPage(reader, position, view, filter, limits)), identity: view.identity }
+  const start = lookedAtFrom(position, view.snapshot)
+  return { ...(await readTailPage(reader, start, view, filter, limits)), identity: view.identity }
 }
 
 async function readOwnJournal(
@@ -82,11 +83,12 @@ function requireReach(view: JournalView, position: TailPosition, identity: strin
   if (identity !== undefined && identity !== view.identity) {
     throw expired(position, 'the place is one in another database, or in this one before it was restored')
   }
-  if (since !== null) {
-    if (view.reachesBack) return
+  if (since !== null && !view.reachesBack) {
     throw expired(position, `the journal of alerts does not reach back to ${since}`)
   }
-  if (newest.xid < view.prunedThrough || open.some(xid => xid <= view.prunedThrough)) {
+  // From a moment on everything is there. What was removed was written before it, and nobody asks for that.
+  const isBeyondReach = newest.xid < view.prunedThrough && (since === null || !view.hasNewest)
+  if (isBeyondReach || open.some(xid => xid <= view.prunedThrough)) {
     throw expired(position, 'the journal of alerts does not reach back to that place any more')
   }
   if (!view.hasNewest && newest.xid !== view.prunedThrough) {

@@ -70,7 +70,8 @@ function selectMoment(expression: string): string {
 
 /**
  * One statement, and so one snapshot: what it sees of the journal is what pg_current_snapshot() says. OFFSET 0 keeps the planner from
- * reading the whole journal for a few transactions.
+ * reading the whole journal for a few transactions. Those of `open` that lie above `newest` come when their turn comes: what lies between
+ * might be more than a step brings.
  */
 const READ_JOURNAL = `
   WITH next_rows AS MATERIALIZED (
@@ -78,7 +79,11 @@ const READ_JOURNAL = `
     FROM alert_journal
     WHERE $4::xid8 IS NULL
       AND xid > $1::xid8
-      AND ($6::timestamp IS NULL OR written_at >= $6::timestamp AT TIME ZONE 'UTC')
+      AND (
+        $6::timestamp IS NULL
+        OR written_at >= $6::timestamp AT TIME ZONE 'UTC'
+        OR xid = ANY ($3::xid8[])
+      )
     ORDER BY xid
     LIMIT ${MOST_ROWS}
   ),
@@ -86,6 +91,7 @@ const READ_JOURNAL = `
     SELECT xid
     FROM alert_journal
     WHERE xid = ANY (CASE WHEN $4::xid8 IS NULL THEN $3::xid8[] ELSE ARRAY[$4::xid8] END)
+      AND xid <= $1::xid8
     UNION
     SELECT xid
     FROM next_rows

@@ -35,7 +35,10 @@ export interface TailPosition {
    * will have a number up to this one, also after a crash. That holds for no number above.
    */
   readonly newest: JournalTransaction | { readonly xid: bigint; readonly writtenAt: null }
-  /** Those up to `newest` that had not ended when they were looked for, and `partial`. In rising order. */
+  /**
+   * Those up to `newest` that had not ended when they were looked for, and `partial`. With `since`, also those above that had not ended
+   * at the first look: they count whenever they wrote. In rising order.
+   */
   readonly open: readonly bigint[]
   /** The transaction of which a part was delivered, and up to where. */
   readonly partial: { readonly xid: bigint; readonly after: AlertPlace } | null
@@ -48,9 +51,18 @@ export function caughtUp(newest: TailPosition['newest'], { running }: Transactio
   return { newest, open: running.filter(xid => xid <= newest.xid), partial: null, since: null }
 }
 
-/** Before everything that was written from a moment on. */
+/** Before everything that was written from a moment on, until the first look. */
 export function startingFrom(since: string): TailPosition {
   return { newest: { xid: 0n, writtenAt: null }, open: [], partial: null, since }
+}
+
+/**
+ * What the position is when the journal was looked at. One that begins with a moment takes up, at the first look, all that had not ended
+ * then: they commit later than the moment, and may have written before it.
+ */
+export function lookedAtFrom(position: TailPosition, { running }: TransactionSnapshot): TailPosition {
+  const isFirst = position.since !== null && position.newest.xid === 0n
+  return isFirst ? { ...position, open: running } : position
 }
 
 /**

@@ -191,7 +191,7 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
       flushListener: {
         recordFlush: (alerts, durationMs) => {
           this.#metrics.recordFlush(alerts, durationMs)
-          this.#flushNotifier.notify()
+          if (options.notifyTails) this.#flushNotifier.notify()
         },
         recordRetry: () => this.#metrics.recordRetry(),
       },
@@ -343,8 +343,9 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
     options: CheckAlertCountsOptions = {},
     callOptions: Pick<CallOptions, 'signal'> = {},
   ): Promise<AlertCountCheck> {
+    const { signal } = this.#limitsOf(callOptions)
     return checkAlertCounts(this.#maintenanceDb, options, {
-      signal: this.#limitsOf(callOptions).signal ?? this.#maintenance.signal,
+      signal: AbortSignal.any([signal ?? [], this.#maintenance.signal].flat()),
     })
   }
 

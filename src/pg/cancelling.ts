@@ -1,6 +1,8 @@
 import type pg from 'pg'
 import { sendCancelRequest } from './cancel-request.ts'
 
+/** A request that comes between two statements, or before one has arrived, cancels nothing, and the server does not say so. */
+const REPEAT_MS = 500
 /** How long a server may take to stop what it was asked to cancel, before its connection is broken. */
 const LONGEST_CANCEL_MS = 5000
 
@@ -9,8 +11,10 @@ export class Cancelling {
   readonly #client: pg.PoolClient
   readonly #signal: AbortSignal | undefined
   readonly #cancel = () => this.#begin()
-  #cancelled: Promise<void> | undefined
-  #timer: NodeJS.Timeout | undefined
+  readonly #requests: Promise<void>[] = []
+  #repeating: NodeJS.Timeout | undefined
+  #breaking: NodeJS.Timeout | undefined
+  #isBroken = false
 
   constructor(client: pg.PoolClient, signal: AbortSignal | undefined) {
     this.#client = client
@@ -22,16 +26,21 @@ export class Cancelling {
   /** Returns whether the connection was cancelled. It must be given up then: the cancellation may arrive late. */
   async end(): Promise<boolean> {
     this.#signal?.removeEventListener('abort', this.#cancel)
-    clearTimeout(this.#timer)
-    await this.#cancelled
-    return this.#cancelled !== undefined
+    clearInterval(this.#repeating)
+    clearTimeout(this.#breaking)
+    // Where the server is silent, so are its answers to these.
+    if (!this.#isBroken) await Promise.all(this.#requests)
+    return this.#requests.length > 0
   }
 
   #begin(): void {
-    this.#timer = setTimeout(() => {
+    const request = () => void this.#requests.push(sendCancelRequest(this.#client))
+    request()
+    this.#repeating = setInterval(request, REPEAT_MS)
+    this.#breaking = setTimeout(() => {
       // The server is frozen, or the network gone: nobody would ever hear of it.
+      this.#isBroken = true
       this.#client.connection.stream.destroy()
     }, LONGEST_CANCEL_MS)
-    this.#cancelled = sendCancelRequest(this.#client)
   }
 }

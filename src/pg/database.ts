@@ -5,7 +5,7 @@ import { Cancelling } from './cancelling.ts'
 import { parseConnectionString } from './connection-string.ts'
 import { CopyIn } from './copy-in.ts'
 import { fromDriver } from './driver-error.ts'
-import { PreparedStatements } from './prepared-statements.ts'
+import { mayBeOutdated, PreparedStatements } from './prepared-statements.ts'
 import { rowTypes } from './row-values.ts'
 import { commit, type QueryResult, runQuery, runScript, type SqlValue } from './run-statement.ts'
 
@@ -67,13 +67,12 @@ export class Database implements QueryRunner, TransactionRunner {
   readonly #clients = new Set<pg.Client>()
   readonly #running = new Set<Promise<unknown>>()
   readonly #prepared: PreparedStatements | undefined
-  /** For another one like it, on another thread. */
-  readonly options: DatabaseOptions
+  readonly #options: DatabaseOptions
 
   /** Takes no connection yet. `onIdleError` hears of connections that died while nobody used them. */
   constructor(options: DatabaseOptions, onIdleError: (error: unknown) => void = () => undefined) {
     parseConnectionString('connectionString', options.connectionString)
-    this.options = options
+    this.#options = options
     this.#prepared = options.preparedStatements === false ? undefined : new PreparedStatements()
     this.#pool = new pg.Pool({
       connectionString: options.connectionString,
@@ -91,6 +90,11 @@ export class Database implements QueryRunner, TransactionRunner {
       client.on('error', () => undefined)
     })
     this.#pool.on('remove', client => this.#clients.delete(client))
+  }
+
+  /** For another one like it, on another thread. No field: it holds the password. */
+  get options(): DatabaseOptions {
+    return this.#options
   }
 
   async query<Row extends object>(
@@ -162,13 +166,18 @@ export class Database implements QueryRunner, TransactionRunner {
     client: pg.PoolClient,
     sql: string,
     values: readonly SqlValue[],
+    signal?: AbortSignal,
   ): Promise<QueryResult<Row>> {
     const name = await this.#prepared?.nameFor(client, sql)
+    signal?.throwIfAborted()
     try {
       return await runQuery(client, sql, values, name)
     } catch (error) {
-      if (name === undefined || !this.#prepared?.outdatedBy(error)) throw error
-      return runQuery(client, sql, values)
+      if (name === undefined || !mayBeOutdated(error)) throw error
+      signal?.throwIfAborted()
+      const result = await runQuery<Row>(client, sql, values)
+      this.#prepared?.renew()
+      return result
     }
   }
 
@@ -218,8 +227,14 @@ export class Database implements QueryRunner, TransactionRunner {
     const client = await this.#connect(signal)
     const cancelling = new Cancelling(client, signal)
     const transaction: QueryRunner = {
-      query: (sql, values = []) => runQuery(client, sql, values),
-      runScript: sql => runScript(client, sql),
+      query: async (sql, values = []) => {
+        signal?.throwIfAborted()
+        return runQuery(client, sql, values)
+      },
+      runScript: async sql => {
+        signal?.throwIfAborted()
+        return runScript(client, sql)
+      },
     }
     let broken = false
     try {

@@ -32,16 +32,10 @@ export class PreparedStatements {
     return isDirect ? this.#nameOf(sql) : undefined
   }
 
-  /**
-   * Whether a prepared statement failed for being an old one, after a migration for example. Then all are prepared anew, under
-   * other names, and the statement may be run again: it was refused before it began.
-   */
-  outdatedBy(error: unknown): boolean {
-    // "cached plan must not change result type" has no SQLSTATE of its own.
-    if (!(error instanceof DatabaseError) || error.sqlState !== SQLSTATE.featureNotSupported) return false
+  /** Prepares all anew, under other names: one turned out to be an old one. */
+  renew(): void {
     this.#generation++
     this.#names.clear()
-    return true
   }
 
   #nameOf(sql: string): string {
@@ -52,6 +46,14 @@ export class PreparedStatements {
     this.#names.set(sql, name)
     return name
   }
+}
+
+/**
+ * Whether a prepared statement may have failed for being an old one, after a migration for example. It was refused before it began
+ * then. "cached plan must not change result type" has no SQLSTATE of its own.
+ */
+export function mayBeOutdated(error: unknown): boolean {
+  return error instanceof DatabaseError && error.sqlState === SQLSTATE.featureNotSupported
 }
 
 /** Whether a connection leads to the server process itself, and not to a pooler. Asks the server. */

@@ -9,6 +9,7 @@ import { RawJson } from '../../model/raw-json.ts'
 import { parseTimestamp } from '../../model/timestamp.ts'
 import type { Database, QueryRunner } from '../../pg/database.ts'
 import { integerFromRow } from '../../pg/row-values.ts'
+import { LIFT_TIME_LIMITS } from '../../pg/time-limits.ts'
 import { appendInTransaction } from '../append/append-in-transaction.ts'
 import { type CallContext, callSignal } from '../call-signal.ts'
 import { type ChainPlace, encodeLine } from '../evidence/bundle-lines.ts'
@@ -133,6 +134,7 @@ async function pruneInTransaction(
   { hostId, actor, bundle, signer, signal }: PruningWork,
 ): Promise<AuditPruning> {
   const { first, through } = bundle
+  await transaction.runScript(LIFT_TIME_LIMITS)
   const payload = RawJson.from({
     action: PRUNE_ACTION,
     actor,

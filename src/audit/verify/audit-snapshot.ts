@@ -2,6 +2,7 @@ import { DatabaseError, TripwireStorageError } from '../../errors.ts'
 import type { QueryRunner } from '../../pg/database.ts'
 import { timestampFromRow } from '../../pg/row-values.ts'
 import { SQLSTATE_CLASS } from '../../pg/sqlstate.ts'
+import { LIFT_TIME_LIMITS } from '../../pg/time-limits.ts'
 
 /**
  * One snapshot for the whole verification: what is appended meanwhile is not looked at. A row that a policy would hide must be an
@@ -10,12 +11,6 @@ import { SQLSTATE_CLASS } from '../../pg/sqlstate.ts'
 const BEGIN_SNAPSHOT = `
   SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
   SET LOCAL row_security = off`
-
-/** All entries take their time. transaction_timeout exists since PostgreSQL 17. */
-const LIFT_TIME_LIMITS = `
-  SELECT set_config(name, '0', true)
-  FROM pg_settings
-  WHERE name IN ('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')`
 
 /** Its first statement: it takes the snapshot. */
 const FIND_LOG = `

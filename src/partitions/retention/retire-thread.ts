@@ -1,7 +1,7 @@
 /** The thread that `retireMonthInThread` starts. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { Database } from '../../pg/database.ts'
-import { ABORT, type RetireAnswer, type RetireTask } from './retire-in-thread.ts'
+import { ABORT, type RetireMessage, type RetireTask } from './retire-in-thread.ts'
 import { retireMonth } from './retire-month.ts'
 import { packError } from './thread-error.ts'
 
@@ -10,11 +10,13 @@ const stop = new AbortController()
 parentPort?.on('message', message => {
   if (message === ABORT) stop.abort()
 })
+const say = (message: RetireMessage) => parentPort?.postMessage(message)
+say('started')
 const db = new Database(database)
 const answer = await retireMonth(db, month, { ...options, signal: stop.signal }).then(
-  (retired): RetireAnswer => ({ retired }),
-  (error: unknown): RetireAnswer => ({ error: packError(error) }),
+  (retired): RetireMessage => ({ retired }),
+  (error: unknown): RetireMessage => ({ error: packError(error) }),
 )
 await db.close()
-parentPort?.postMessage(answer)
+say(answer)
 parentPort?.close()

@@ -2,39 +2,67 @@ import { DatabaseError, type ErrorCode, TripwireStorageError } from '../../error
 
 /** An error on its way between threads: what is sent between them loses its class. */
 export interface ThreadError {
+  readonly name: string
   readonly message: string
-  /** Absent: a defect, and none of our errors. */
-  readonly code?: ErrorCode
-  readonly hint?: string | undefined
-  readonly cause?: unknown
-  readonly database?: {
-    readonly sqlState: string | undefined
-    readonly table: string | undefined
-    readonly column: string | undefined
-    readonly constraint: string | undefined
-  }
+  readonly stack: string | undefined
+  /** Of ours. */
+  readonly code: ErrorCode | undefined
+  readonly hint: string | undefined
+  /** Of the file system or the network: ENOSPC. */
+  readonly systemCode: string | undefined
+  readonly database: DatabaseFields | undefined
+  readonly cause: ThreadError | undefined
+}
+
+interface DatabaseFields {
+  readonly sqlState: string | undefined
+  readonly table: string | undefined
+  readonly column: string | undefined
+  readonly constraint: string | undefined
 }
 
 export function packError(error: unknown): ThreadError {
-  if (!(error instanceof TripwireStorageError)) return { message: String(error), cause: plain(error) }
-  const { message, code, hint, cause } = error
-  const packed = { message, code, hint, cause: plain(cause) }
-  if (!(error instanceof DatabaseError)) return packed
-  const { sqlState, table, column, constraint } = error
-  return { ...packed, database: { sqlState, table, column, constraint } }
+  const { name, message, stack, cause } = error instanceof Error ? error : new Error(String(error))
+  const ours = error instanceof TripwireStorageError ? error : undefined
+  return {
+    name,
+    message,
+    stack,
+    code: ours?.code,
+    hint: ours?.hint,
+    systemCode: ours ? undefined : systemCodeOf(error),
+    database: error instanceof DatabaseError ? databaseFields(error) : undefined,
+    cause: cause instanceof Error ? packError(cause) : undefined,
+  }
 }
 
-export function unpackError({ message, code, hint, cause, database }: ThreadError): Error {
-  if (code === undefined) return new Error(message, { cause })
-  if (database === undefined) return new TripwireStorageError(code, message, { hint, cause })
-  return new DatabaseError(code, message, { hint, cause, ...database })
+export function unpackError({
+  name,
+  message,
+  stack,
+  code,
+  hint,
+  systemCode,
+  database,
+  cause: packed,
+}: ThreadError): Error {
+  const cause = packed && unpackError(packed)
+  if (code !== undefined) {
+    return database
+      ? new DatabaseError(code, message, { hint, cause, ...database })
+      : new TripwireStorageError(code, message, { hint, cause })
+  }
+  const error = new Error(message, { cause })
+  error.name = name
+  if (stack !== undefined) error.stack = stack
+  return systemCode === undefined ? error : Object.assign(error, { code: systemCode })
 }
 
-/** Errors of others may hold what cannot be sent, such as sockets. Their own causes are left behind. */
-function plain(cause: unknown): unknown {
-  if (!(cause instanceof Error)) return undefined
-  const copy = new Error(cause.message)
-  copy.name = cause.name
-  if (cause.stack !== undefined) copy.stack = cause.stack
-  return copy
+function databaseFields({ sqlState, table, column, constraint }: DatabaseError): DatabaseFields {
+  return { sqlState, table, column, constraint }
+}
+
+function systemCodeOf(error: unknown): string | undefined {
+  const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined
+  return typeof code === 'string' ? code : undefined
 }

@@ -16,6 +16,7 @@ export const DEFAULT_SPOOL_MAX_BYTES = 1_073_741_824
 export const DEFAULT_DEDUPLICATE_ALL_MONTHS = false
 export { DEFAULT_MONTHS_AHEAD }
 export const DEFAULT_TAIL_KEEP_HOURS = 72
+export const DEFAULT_NOTIFY_TAILS = true
 export const DEFAULT_MAINTENANCE_INTERVAL_MS = 3_600_000
 export const DEFAULT_MAX_CONNECTIONS = 10
 export const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
@@ -79,6 +80,11 @@ export interface StoreOptions {
   readonly monthsAhead?: number | undefined
   /** How many hours back a tail can begin or go on: so long the maintenance keeps the journal of alerts, 1 to 8,760. Defaults to 72. */
   readonly tailKeepHours?: number | undefined
+  /**
+   * Whether those who follow alerts are woken after a flush, by NOTIFY, 20 times a second at the most. Without it they find alerts when
+   * they look by themselves. Defaults to true.
+   */
+  readonly notifyTails?: boolean | undefined
   /** Which months the maintenance takes out, as `applyRetention` does. By default none. */
   readonly retention?: RetentionOptions | undefined
   /** The most connections for everything but the writing of alerts, 1 to 1,000. Defaults to 10. */
@@ -114,6 +120,7 @@ export interface ParsedStoreOptions {
   readonly maintenanceIntervalMs: number
   readonly monthsAhead: number
   readonly tailKeepHours: number
+  readonly notifyTails: boolean
   readonly retention: RetentionPolicy | undefined
   readonly maxConnections: number
   readonly connectTimeoutMs: number
@@ -139,6 +146,7 @@ const NAMES = [
   'maintenanceIntervalMs',
   'monthsAhead',
   'tailKeepHours',
+  'notifyTails',
   'retention',
   'maxConnections',
   'connectTimeoutMs',
@@ -195,6 +203,7 @@ export function parseStoreOptions(options: unknown): ParsedStoreOptions {
       1,
       LONGEST_TAIL_HOURS,
     ),
+    notifyTails: parseBoolean('notifyTails', given.notifyTails ?? DEFAULT_NOTIFY_TAILS),
     retention: given.retention === undefined ? undefined : parseRetention('retention', given.retention),
     maxConnections: parseInteger('maxConnections', given.maxConnections ?? DEFAULT_MAX_CONNECTIONS, 1, 1000),
     connectTimeoutMs: wait('connectTimeoutMs', DEFAULT_CONNECT_TIMEOUT_MS),

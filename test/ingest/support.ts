@@ -13,12 +13,16 @@ export async function openProxy(database: TestDatabase): Promise<WireProxy> {
   return proxy
 }
 
-/** A store whose counts are watched. Closed when the test ends; by then the database may be away. */
+/**
+ * A store whose counts are watched, and which sends nothing but what its alerts need, so that a fault hits no other statement. Closed when the test
+ * ends; by then the database may be away.
+ */
 export async function openWatched(
   through: { readonly connectionString: string },
   options: Partial<StoreOptions> = {},
 ): Promise<IdentityWatch> {
-  const store = await openStore(through, { closeTimeoutMs: 1000, connectTimeoutMs: 2000, ...options })
+  const settings = { closeTimeoutMs: 1000, connectTimeoutMs: 2000, notifyTails: false }
+  const store = await openStore(through, { ...settings, ...options })
   onTestFinished(async () => {
     await store.close().catch(() => undefined)
   })

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { InvalidInputError } from '../../errors.ts'
 import type { AlertFilter } from '../query/alert-filter.ts'
+import { isServerMoment } from './server-moment.ts'
 import type { AlertPlace, TailPosition } from './tail-position.ts'
 
 /**
@@ -10,7 +11,10 @@ import type { AlertPlace, TailPosition } from './tail-position.ts'
 
 const VERSION = 1
 const CHECK_BYTES = 8
-const LONGEST_TOKEN = 65_536
+/** Room for as many open transactions as a server can have, 2^18, each with a number of 20 digits. */
+const LONGEST_TOKEN = 2 ** 23
+const LAST_XID = 2n ** 64n - 1n
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const EXPECTED = 'a resumeToken of a tail with the same filter'
 
 interface TokenContent {
@@ -68,7 +72,7 @@ function parseContent(text: string): TokenContent | undefined {
   const open = Array.isArray(openList) ? openList.map(parseXid) : undefined
   const partial = partialList === null ? null : parsePartial(partialList)
   if (version !== VERSION || typeof identity !== 'string' || newestXid === undefined) return undefined
-  if (!isTextOrNull(writtenAt) || !open || partial === undefined || !isTextOrNull(since)) return undefined
+  if (!isMomentOrNull(writtenAt) || !open || partial === undefined || !isMomentOrNull(since)) return undefined
   const known = open.filter(xid => xid !== undefined)
   if (known.length < open.length) return undefined
   return { identity, position: { newest: { xid: newestXid, writtenAt }, open: known, partial, since } }
@@ -77,8 +81,8 @@ function parseContent(text: string): TokenContent | undefined {
 function parsePartial(value: unknown): TailPosition['partial'] | undefined {
   const [number, receivedAt, alertId, hostId] = parseList(value, 4) ?? []
   const xid = parseXid(number)
-  if (xid === undefined || typeof receivedAt !== 'string') return undefined
-  if (typeof alertId !== 'string' || typeof hostId !== 'string') return undefined
+  if (xid === undefined || !isServerMoment(receivedAt) || !isUuid(alertId) || !isUuid(hostId))
+    return undefined
   const after: AlertPlace = { receivedAt, alertId, hostId }
   return { xid, after }
 }
@@ -96,9 +100,15 @@ function parseList(value: unknown, length: number): readonly unknown[] | undefin
 }
 
 function parseXid(value: unknown): bigint | undefined {
-  return typeof value === 'string' && /^\d{1,20}$/.test(value) ? BigInt(value) : undefined
+  if (typeof value !== 'string' || !/^\d{1,20}$/.test(value)) return undefined
+  const xid = BigInt(value)
+  return xid <= LAST_XID ? xid : undefined
 }
 
-function isTextOrNull(value: unknown): value is string | null {
-  return value === null || typeof value === 'string'
+function isUuid(value: unknown): value is string {
+  return typeof value === 'string' && UUID.test(value)
+}
+
+function isMomentOrNull(value: unknown): value is string | null {
+  return value === null || isServerMoment(value)
 }

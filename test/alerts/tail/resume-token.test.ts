@@ -77,6 +77,54 @@ describe('a resume token', () => {
     )
   })
 
+  it('comes back with as many open transactions as a server can have', () => {
+    const filter = parseAlertFilter('filter', {})
+    const open = Array.from({ length: 2 ** 18 }, (_, index) => 2n ** 64n - 1n - BigInt(index))
+    const given = { newest: { xid: 7n, writtenAt: null }, open, partial: null, since: null }
+    const token = encodeResumeToken({ identity: '1.2.3', position: given }, filter)
+    expect(decodeResumeToken('after', token, filter).position.open).toHaveLength(2 ** 18)
+  })
+
+  const place: TailPosition = { newest: { xid: 7n, writtenAt: null }, open: [], partial: null, since: null }
+  const alertPlace = { receivedAt: '2026-11-26T03:00:00', alertId: randomUUID(), hostId: randomUUID() }
+  const within = (changed: Partial<typeof alertPlace>): TailPosition => ({
+    ...place,
+    partial: { xid: 7n, after: { ...alertPlace, ...changed } },
+  })
+  const writtenAt = (moment: string): TailPosition => ({ ...place, newest: { xid: 7n, writtenAt: moment } })
+  it.each<[string, TailPosition]>([
+    ['a number above 2^64', { ...place, newest: { xid: 2n ** 64n, writtenAt: null } }],
+    ['an open number above 2^64', { ...place, open: [2n ** 64n] }],
+    ['a partial number above 2^64', { ...place, partial: { xid: 2n ** 64n, after: alertPlace } }],
+    ['an alert that is no UUID', within({ alertId: 'x' })],
+    ['a host that is no UUID', within({ hostId: '' })],
+    ['an alert of no moment', within({ receivedAt: 'yesterday' })],
+    ['a 30th of February', within({ receivedAt: '2024-02-30T00:00:00Z' })],
+    ['a 29th of February in a year that has none', writtenAt('2100-02-29T00:00:00')],
+    ['a year that the server does not know', writtenAt('294277-01-01T00:00:00')],
+    ['a year 0', writtenAt('0000-01-01T00:00:00')],
+    ['a year before the first', writtenAt('4714-01-01T00:00:00 BC')],
+    ['an hour 24', { ...place, since: '2026-11-26T24:00:00' }],
+    ['no moment to begin with', { ...place, since: '' }],
+  ])('is refused when it was forged with %s', (_, position) => {
+    const token = encodeResumeToken({ identity: '1.2.3', position }, parseAlertFilter('filter', {}))
+    expect(() => store.tailAlerts({ after: token })).toThrow('options.after')
+  })
+
+  it.each([
+    '2024-02-29T23:59:59.999999',
+    '2400-02-29T00:00:00Z',
+    '294276-12-31T23:59:59.999999',
+    '0005-02-29T00:00:00 BC',
+    '4713-01-02T00:00:00 BC',
+    '-infinity',
+  ])('is read by the server with the moment %s', async moment => {
+    const { identity } = decodeResumeToken('token', await newToken(), parseAlertFilter('filter', {}))
+    const position = { ...within({ receivedAt: moment }), newest: { xid: 7n, writtenAt: moment } }
+    const token = encodeResumeToken({ identity, position }, parseAlertFilter('filter', {}))
+    expect(await failureOf(token)).toMatchObject({ code: 'TAIL_EXPIRED' })
+  })
+
   it('is refused with any character changed, added or left out', async () => {
     const token = await newToken()
     const refused = (given: string) => () => store.tailAlerts({ after: given })

@@ -16,7 +16,7 @@ export interface AlertTailOptions {
    * Defaults to 1,000.
    */
   readonly pollIntervalMs?: number | undefined
-  /** Ends the tail: `next` throws the reason of the signal. */
+  /** Ends the tail: `next` throws the reason of the signal once, and is done from then on. */
   readonly signal?: AbortSignal | undefined
   /**
    * How long one of its statements may take, 1 to 86,400,000 ms. Then it is cancelled and tried again, with twice the time. Defaults

@@ -89,7 +89,7 @@ export class FollowingTail implements AlertTail {
     return this
   }
 
-  /** Makes what waits throw the reason, and what is called later. */
+  /** Makes what waits throw the reason; where nothing waits, what is called next. After that it is done. */
   end(reason: unknown): void {
     this.#stop.abort(reason)
     this.#finish()

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { parseAlertFilter } from '../../../src/alerts/query/alert-filter.ts'
 import { decodeResumeToken, encodeResumeToken } from '../../../src/alerts/tail/resume-token.ts'
-import type { TailPosition } from '../../../src/alerts/tail/tail-position.ts'
+import type { AlertPlace, TailPosition } from '../../../src/alerts/tail/tail-position.ts'
 import type { AlertTailOptions, Store } from '../../../src/index.ts'
 import { newAlerts, newHost, openStore, rejection } from '../../store/fixtures.ts'
 import { runAdminSql, withDatabaseName } from '../../support/admin-sql.ts'
@@ -86,7 +86,7 @@ describe('a resume token', () => {
   })
 
   const place: TailPosition = { newest: { xid: 7n, writtenAt: null }, open: [], partial: null, since: null }
-  const alertPlace = { receivedAt: '2026-11-26T03:00:00', alertId: randomUUID(), hostId: randomUUID() }
+  const alertPlace: AlertPlace = { receivedAt: '2026-11-26T03:00:00', alertId: randomUUID(), hostId: randomUUID() }
   const within = (changed: Partial<typeof alertPlace>): TailPosition => ({
     ...place,
     partial: { xid: 7n, after: { ...alertPlace, ...changed } },

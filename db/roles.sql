@@ -43,7 +43,8 @@ GRANT SELECT, INSERT
     ON alerts
     TO tripwire_writer;
 
--- The journal that tails read. A writer has no part in it but to prune it: its rows are written by triggers.
+-- The journal that tails read. A writer has no part in it: its rows are written by triggers, and whoever may
+-- prune it may take from tails what they have not read yet.
 GRANT SELECT
     ON alert_journal, alert_journal_state
     TO tripwire_reader;
@@ -51,10 +52,6 @@ GRANT SELECT
 GRANT EXECUTE
     ON FUNCTION alert_journal_identity(), renew_alert_journal()
     TO tripwire_reader;
-
-GRANT EXECUTE
-    ON FUNCTION prune_alert_journal(INTERVAL)
-    TO tripwire_writer;
 
 -- A dead letter leaves when its alert is stored.
 GRANT SELECT, INSERT, UPDATE, DELETE

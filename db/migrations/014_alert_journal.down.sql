@@ -3,6 +3,7 @@
 -- With its triggers, also those of months that are detached.
 DROP FUNCTION alerts_write_journal() CASCADE;
 DROP FUNCTION prune_alert_journal(INTERVAL);
+DROP FUNCTION expire_alert_tails();
 DROP FUNCTION renew_alert_journal();
 DROP FUNCTION alert_journal_identity();
 

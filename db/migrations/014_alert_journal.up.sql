@@ -40,6 +40,11 @@ DECLARE
     v_newest TIMESTAMPTZ;
     v_alerts BIGINT;
 BEGIN
+    -- What is written to a month that is detached belongs to no tail, also when the month is attached later.
+    IF pg_partition_root(TG_RELID) IS DISTINCT FROM 'alerts'::regclass THEN
+        RETURN NULL;
+    END IF;
+
     SELECT min(received_at), max(received_at), count(*)
     INTO v_oldest, v_newest, v_alerts
     FROM written_alerts;
@@ -74,12 +79,10 @@ BEGIN
     IF has_function_privilege('pg_control_system()', 'EXECUTE') THEN
         v_cluster := (SELECT system_identifier FROM pg_control_system());
     END IF;
-    RETURN concat_ws(
-        '.',
-        v_cluster,
-        (SELECT oid FROM pg_database WHERE datname = current_database()),
-        'alert_journal'::regclass::oid
-    );
+    -- No concat_ws: of a function that takes any values, somebody else could make one that fits better.
+    RETURN v_cluster
+        || '.' || (SELECT oid::text FROM pg_database WHERE datname = current_database())
+        || '.' || 'alert_journal'::regclass::oid::text;
 END
 $$;
 
@@ -118,6 +121,19 @@ BEGIN
         pruned_through = EXCLUDED.pruned_through,
         complete_since = EXCLUDED.complete_since;
     RETURN true;
+END
+$$;
+
+-- Makes every tail that was begun expire, instead of missing alerts in silence. For the transaction of a statement that writes all alerts
+-- anew, such as ALTER TABLE … ADD COLUMN with a volatile default: they have another xmin then than their rows of the journal.
+CREATE FUNCTION expire_alert_tails() RETURNS VOID
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    LOCK TABLE alert_journal_state IN SHARE ROW EXCLUSIVE MODE;
+    UPDATE alert_journal_state
+    SET identity = 'expired';
+    PERFORM renew_alert_journal();
 END
 $$;
 
@@ -205,15 +221,17 @@ BEGIN
         'alerts_write_journal()',
         'alert_journal_identity()',
         'renew_alert_journal()',
+        'expire_alert_tails()',
         'prune_alert_journal(INTERVAL)',
         'alert_triggers()'
     ]
     LOOP
-        EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', v_function, current_schema());
+        EXECUTE pg_catalog.format('ALTER FUNCTION %s SET search_path = %I, pg_temp', v_function, current_schema());
     END LOOP;
     EXECUTE 'ALTER FUNCTION alert_triggers() SET TimeZone = ''UTC''';
     EXECUTE 'ALTER FUNCTION alert_triggers() SET DateStyle = ''ISO''';
     EXECUTE 'ALTER FUNCTION renew_alert_journal() SET lock_timeout = ''1s''';
+    EXECUTE 'ALTER FUNCTION expire_alert_tails() SET lock_timeout = ''1s''';
     EXECUTE 'ALTER FUNCTION prune_alert_journal(INTERVAL) SET lock_timeout = ''1s''';
 END
 $$;
@@ -222,6 +240,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION alerts_write_journal() FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION alert_journal_identity() FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION renew_alert_journal() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION expire_alert_tails() FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION prune_alert_journal(INTERVAL) FROM PUBLIC;
 
 SELECT add_alert_triggers('alerts');

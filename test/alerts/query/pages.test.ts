@@ -130,7 +130,7 @@ describe('pages', () => {
         expect(found.map(keyOf)).toEqual(expected.map(keyOf))
         expect(found).toEqual(expected.map(alert => ({ ...alert, eventDetail: undefined })))
       }),
-      { numRuns: 400 },
+      { numRuns: 250 },
     )
   }, 120_000)
 

@@ -86,7 +86,11 @@ describe('a resume token', () => {
   })
 
   const place: TailPosition = { newest: { xid: 7n, writtenAt: null }, open: [], partial: null, since: null }
-  const alertPlace: AlertPlace = { receivedAt: '2026-11-26T03:00:00', alertId: randomUUID(), hostId: randomUUID() }
+  const alertPlace: AlertPlace = {
+    receivedAt: '2026-11-26T03:00:00',
+    alertId: randomUUID(),
+    hostId: randomUUID(),
+  }
   const within = (changed: Partial<typeof alertPlace>): TailPosition => ({
     ...place,
     partial: { xid: 7n, after: { ...alertPlace, ...changed } },

@@ -327,7 +327,7 @@ BEGIN
         SELECT *
         FROM alert_triggers()
     LOOP
-        EXECUTE format(
+        EXECUTE pg_catalog.format(
             'CREATE OR REPLACE TRIGGER %I
                 AFTER %s ON %s
                 REFERENCING %s
@@ -355,12 +355,10 @@ BEGIN
     IF has_function_privilege('pg_control_system()', 'EXECUTE') THEN
         v_cluster := (SELECT system_identifier FROM pg_control_system());
     END IF;
-    RETURN concat_ws(
-        '.',
-        v_cluster,
-        (SELECT oid FROM pg_database WHERE datname = current_database()),
-        'alert_journal'::regclass::oid
-    );
+    -- No concat_ws: of a function that takes any values, somebody else could make one that fits better.
+    RETURN v_cluster
+        || '.' || (SELECT oid::text FROM pg_database WHERE datname = current_database())
+        || '.' || 'alert_journal'::regclass::oid::text;
 END
 $function$;
 REVOKE EXECUTE ON ROUTINE alert_journal_identity() FROM PUBLIC;
@@ -442,6 +440,31 @@ AS $function$
         ('alerts_count_deleted', 'DELETE', 'OLD TABLE AS removed_alerts', 'alerts_count_changes'),
         ('alerts_write_journal_on_insert', 'INSERT', 'NEW TABLE AS written_alerts', 'alerts_write_journal'),
         ('alerts_write_journal_on_update', 'UPDATE', 'NEW TABLE AS written_alerts', 'alerts_write_journal')
+$function$;
+
+CREATE OR REPLACE FUNCTION alerts_are_counted(p_table regclass)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO'
+AS $function$
+    SELECT NOT EXISTS (
+        SELECT
+        FROM (
+            SELECT ours.name
+            FROM alert_triggers() AS ours
+            WHERE ours.function = 'alerts_count_changes'
+            UNION ALL
+            SELECT 'alerts_keep_partition'
+        ) AS needed
+        LEFT JOIN pg_trigger
+            ON tgrelid = p_table
+            AND tgname = needed.name
+            AND tgenabled IN ('O', 'A')
+        WHERE pg_trigger.oid IS NULL
+    )
 $function$;
 
 CREATE OR REPLACE FUNCTION alerts_check_hosts()
@@ -543,8 +566,11 @@ BEGIN
         WHERE month <> v_month AT TIME ZONE 'UTC'
             OR v_oldest < v_month
     LOOP
-        -- One that belongs to another role cannot be asked. That must not stop the ingest; doctor says so.
-        CONTINUE WHEN v_other IS NULL OR NOT has_table_privilege(v_other, 'SELECT');
+        -- One that belongs to another role is not asked: what that role made, its policies and expressions, would run with the rights
+        -- of the owner of this function. That must not stop the ingest; doctor says so.
+        CONTINUE WHEN v_other IS NULL
+            OR NOT has_table_privilege(v_other, 'SELECT')
+            OR (SELECT relowner FROM pg_class WHERE oid = v_other) <> (SELECT relowner FROM pg_class WHERE oid = 'alerts'::regclass);
         EXECUTE format(
             'SELECT EXISTS (
                 SELECT
@@ -588,7 +614,7 @@ DECLARE
     v_through TIMESTAMPTZ;
 BEGIN
     -- A month that is no partition has no part in the counts. This asks the catalogue as it is now, whatever the snapshot.
-    IF pg_partition_root(TG_RELID) IS DISTINCT FROM 'alerts'::regclass THEN
+    IF pg_catalog.pg_partition_root(TG_RELID::regclass)::oid IS DISTINCT FROM 'alerts'::regclass::oid THEN
         RETURN NULL;
     END IF;
 
@@ -605,8 +631,11 @@ BEGIN
         IF NOT EXISTS (SELECT FROM written_alerts WHERE received_at < v_through) THEN
             RETURN NULL;
         END IF;
+    END IF;
 
-        INSERT INTO alert_hour_counts (hour, alerts, severity, dimension, value)
+    -- A total stays also where it is 0: by the totals the maintenance finds what to merge.
+    EXECUTE
+        'INSERT INTO alert_hour_counts (hour, alerts, severity, dimension, value)
         SELECT
             changed.hour,
             sum(changed.alerts),
@@ -615,93 +644,69 @@ BEGIN
             counted.value
         FROM (
             SELECT
-                date_trunc('hour', received_at, 'UTC') AS hour,
+                date_trunc(''hour'', received_at, ''UTC'') AS hour,
                 severity,
                 tripwire_type,
                 host_id,
                 rule_name,
-                count(*) AS alerts
-            FROM written_alerts
-            WHERE received_at < v_through
-            GROUP BY 1, severity, tripwire_type, host_id, rule_name
-        ) AS changed
-        CROSS JOIN LATERAL (
-            VALUES
-                ('total', ''),
-                ('type', changed.tripwire_type::text),
-                ('host', changed.host_id::text),
-                ('rule', changed.rule_name)
-        ) AS counted (dimension, value)
-        GROUP BY changed.hour, changed.severity, counted.dimension, counted.value;
-    ELSIF TG_OP = 'DELETE' THEN
-        INSERT INTO alert_hour_counts (hour, alerts, severity, dimension, value)
-        SELECT
-            changed.hour,
-            -sum(changed.alerts),
-            changed.severity,
-            counted.dimension,
-            counted.value
-        FROM (
-            SELECT
-                date_trunc('hour', received_at, 'UTC') AS hour,
-                severity,
-                tripwire_type,
-                host_id,
-                rule_name,
-                count(*) AS alerts
-            FROM removed_alerts
-            WHERE received_at < v_through
-            GROUP BY 1, severity, tripwire_type, host_id, rule_name
-        ) AS changed
-        CROSS JOIN LATERAL (
-            VALUES
-                ('total', ''),
-                ('type', changed.tripwire_type::text),
-                ('host', changed.host_id::text),
-                ('rule', changed.rule_name)
-        ) AS counted (dimension, value)
-        GROUP BY changed.hour, changed.severity, counted.dimension, counted.value;
-    ELSE
-        -- A total stays also where it is 0: by the totals the maintenance finds what to merge.
-        INSERT INTO alert_hour_counts (hour, alerts, severity, dimension, value)
-        SELECT
-            changed.hour,
-            sum(changed.alerts),
-            changed.severity,
-            counted.dimension,
-            counted.value
-        FROM (
-            SELECT
-                date_trunc('hour', written.received_at, 'UTC') AS hour,
-                severity,
-                tripwire_type,
-                host_id,
-                rule_name,
-                sum(written.change) AS alerts
-            FROM (
-                SELECT 1 AS change, received_at, severity, tripwire_type, host_id, rule_name
-                FROM written_alerts
+                sum(change) AS alerts
+            FROM ('
+        || CASE TG_OP
+            WHEN 'INSERT' THEN 'SELECT 1 AS change, received_at, severity, tripwire_type, host_id, rule_name FROM written_alerts'
+            WHEN 'DELETE' THEN 'SELECT -1 AS change, received_at, severity, tripwire_type, host_id, rule_name FROM removed_alerts'
+            ELSE
+                'SELECT 1 AS change, received_at, severity, tripwire_type, host_id, rule_name FROM written_alerts
                 UNION ALL
-                SELECT -1, received_at, severity, tripwire_type, host_id, rule_name
-                FROM removed_alerts
-            ) AS written
-            WHERE received_at < v_through
+                SELECT -1, received_at, severity, tripwire_type, host_id, rule_name FROM removed_alerts'
+        END
+        || ') AS alert
+            WHERE received_at < $1
             GROUP BY 1, severity, tripwire_type, host_id, rule_name
         ) AS changed
         CROSS JOIN LATERAL (
             VALUES
-                ('total', ''),
-                ('type', changed.tripwire_type::text),
-                ('host', changed.host_id::text),
-                ('rule', changed.rule_name)
+                (''total'', ''''),
+                (''type'', changed.tripwire_type::text),
+                (''host'', changed.host_id::text),
+                (''rule'', changed.rule_name)
         ) AS counted (dimension, value)
         GROUP BY changed.hour, changed.severity, counted.dimension, counted.value
-        HAVING sum(changed.alerts) <> 0 OR counted.dimension = 'total';
-    END IF;
+        HAVING sum(changed.alerts) <> 0 OR counted.dimension = ''total'''
+    USING v_through;
     RETURN NULL;
 END
 $function$;
 REVOKE EXECUTE ON ROUTINE alerts_count_changes() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION alerts_keep_partition()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    v_bounds CONSTANT TEXT := pg_catalog.pg_get_partition_constraintdef(TG_RELID);
+    v_stays  BOOLEAN;
+BEGIN
+    IF v_bounds IS NULL THEN
+        RETURN NEW;
+    END IF;
+
+    EXECUTE 'SELECT ' || v_bounds || ' FROM (SELECT ($1).*) AS alert'
+    INTO v_stays
+    USING NEW;
+    IF v_stays THEN
+        RETURN NEW;
+    END IF;
+
+    RAISE EXCEPTION 'alerts: received_at cannot be changed to %, which another partition holds', NEW.received_at
+        USING ERRCODE = 'restrict_violation',
+              SCHEMA = TG_TABLE_SCHEMA,
+              TABLE = TG_TABLE_NAME,
+              COLUMN = 'received_at',
+              CONSTRAINT = 'alerts_keep_partition',
+              HINT = 'delete the alert, and insert it anew, in one statement';
+END
+$function$;
 
 CREATE OR REPLACE FUNCTION alerts_write_journal()
  RETURNS trigger
@@ -716,6 +721,11 @@ DECLARE
     v_newest TIMESTAMPTZ;
     v_alerts BIGINT;
 BEGIN
+    -- What is written to a month that is detached belongs to no tail, also when the month is attached later.
+    IF pg_partition_root(TG_RELID) IS DISTINCT FROM 'alerts'::regclass THEN
+        RETURN NULL;
+    END IF;
+
     SELECT min(received_at), max(received_at), count(*)
     INTO v_oldest, v_newest, v_alerts
     FROM written_alerts;
@@ -878,7 +888,13 @@ AS $function$
 DECLARE
     v_closed INTEGER;
 BEGIN
-    EXECUTE format(
+    -- Locked first, so that it is still countable, and the same owner's, when it is read.
+    EXECUTE 'LOCK TABLE ' || p_partition::regclass || ' IN ACCESS SHARE MODE';
+    IF NOT EXISTS (SELECT FROM list_countable_alert_partitions() AS countable WHERE countable.partition_id = p_partition) THEN
+        RETURN 0;
+    END IF;
+
+    EXECUTE pg_catalog.format(
         'WITH replaced AS (
             DELETE FROM alert_hour_counts
             WHERE dimension IN (''total'', ''type'', ''host'', ''rule'')
@@ -911,7 +927,7 @@ BEGIN
             INSERT INTO rolled_alert_hours (hour, partition_id, attached_by, stored_as, closed_at)
             SELECT hours.hour, countable.partition_id, countable.attached_by, countable.stored_as, clock_timestamp()
             FROM list_countable_alert_partitions() AS countable
-            CROSS JOIN unnest($1) AS hours (hour)
+            CROSS JOIN pg_catalog.unnest($1) AS hours (hour)
             WHERE countable.partition_id = $4
             ON CONFLICT (hour) DO UPDATE
             SET
@@ -928,8 +944,8 @@ BEGIN
     INTO v_closed
     USING
         p_hours,
-        (SELECT min(hour) FROM unnest(p_hours) AS hours (hour)),
-        (SELECT max(hour) FROM unnest(p_hours) AS hours (hour)),
+        (SELECT min(hour) FROM pg_catalog.unnest(p_hours) AS hours (hour)),
+        (SELECT max(hour) FROM pg_catalog.unnest(p_hours) AS hours (hour)),
         p_partition;
     RETURN v_closed;
 END
@@ -1105,6 +1121,21 @@ BEGIN
 END
 $function$;
 REVOKE EXECUTE ON ROUTINE ensure_alert_partitions(integer) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION expire_alert_tails()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET lock_timeout TO '1s'
+AS $function$
+BEGIN
+    LOCK TABLE alert_journal_state IN SHARE ROW EXCLUSIVE MODE;
+    UPDATE alert_journal_state
+    SET identity = 'expired';
+    PERFORM renew_alert_journal();
+END
+$function$;
+REVOKE EXECUTE ON ROUTINE expire_alert_tails() FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION find_alert_partition(p_moment timestamp with time zone)
  RETURNS regclass
@@ -1324,6 +1355,9 @@ AS $function$
         AND attached.stored_as = rolled.stored_as
     WHERE rolled.hour >= p_from
         AND rolled.hour <= p_to - INTERVAL '1 hour'
+        -- Of later ones writers may not know, where the state was lost and made anew.
+        AND rolled.hour < (SELECT settled_through FROM alert_count_state)
+        AND (SELECT alerts_are_counted('alerts'))
 $function$;
 
 CREATE OR REPLACE FUNCTION list_countable_alert_partitions()
@@ -1355,20 +1389,16 @@ AS $function$
         AND partition.relkind = 'r'
         -- A crash empties one that is UNLOGGED, and no trigger fires.
         AND partition.relpersistence = 'p'
+        -- What another role made, its policies and expressions, would run with the rights of the owner of this function, and a policy
+        -- would hide alerts from the count.
+        AND partition.relowner = (SELECT relowner FROM pg_class WHERE oid = 'alerts'::regclass)
+        AND NOT partition.relrowsecurity
         AND has_table_privilege(partition.oid, 'SELECT')
         AND isfinite(bounds.range_from)
         AND isfinite(bounds.range_to)
         AND bounds.range_to <= bounds.range_from + INTERVAL '366 days'
-        AND NOT EXISTS (
-            SELECT
-            FROM alert_triggers() AS ours
-            LEFT JOIN pg_trigger
-                ON tgrelid = partition.oid
-                AND tgname = ours.name
-                AND tgenabled IN ('O', 'A')
-            WHERE ours.function = 'alerts_count_changes'
-                AND pg_trigger.oid IS NULL
-        )
+        AND alerts_are_counted(partition.oid)
+        AND alerts_are_counted('alerts')
 $function$;
 
 CREATE OR REPLACE FUNCTION list_open_alert_hours(p_through timestamp with time zone)
@@ -1574,9 +1604,7 @@ BEGIN
     IF v_state.settled_through < v_state.marked_through THEN
         -- One of a later time than now was restored from another server.
         IF v_state.wait_for IS NULL OR v_state.wait_for > pg_snapshot_xmax(pg_current_snapshot()) THEN
-            IF p_later_id IS NOT NULL
-                AND (v_state.marked_through, v_state.marked_by) IS NOT DISTINCT FROM (p_seen_mark, p_seen_by)
-            THEN
+            IF (v_state.marked_through, v_state.marked_by) IS NOT DISTINCT FROM (p_seen_mark, p_seen_by) THEN
                 UPDATE alert_count_state
                 SET wait_for = p_later_id
                 RETURNING * INTO v_state;
@@ -1603,6 +1631,9 @@ BEGIN
         RETURNING * INTO v_state;
         moved := true;
     ELSIF v_state.settled_through = v_state.marked_through AND v_state.marked_through < v_due THEN
+        -- There are none, but where the state was lost and made anew: writers have not added to these since.
+        DELETE FROM rolled_alert_hours
+        WHERE hour >= v_state.settled_through;
         UPDATE alert_count_state
         SET marked_through = v_due, marked_by = pg_current_xact_id(), wait_for = NULL
         RETURNING * INTO v_state;
@@ -1826,12 +1857,28 @@ BEGIN
         RETURN;
     END IF;
 
+    -- With an older snapshot, a sum would be replaced that holds more than is counted.
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION 'roll_up_alert_hours: hours can only be counted at READ COMMITTED'
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'begin with: BEGIN ISOLATION LEVEL READ COMMITTED';
+    END IF;
+    -- What this transaction attached or truncated may be attached or truncated by it again, and look the same then.
+    IF pg_current_xact_id_if_assigned() IS NOT NULL THEN
+        RAISE EXCEPTION 'roll_up_alert_hours: the transaction has changed something already'
+            USING ERRCODE = 'active_sql_transaction',
+                  HINT = 'call it in a transaction of its own';
+    END IF;
+
     SELECT *
     INTO v_seen
     FROM alert_count_state;
-    IF pg_current_xact_id_if_assigned() IS NULL THEN
-        v_later_id := pg_current_xact_id();
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'roll_up_alert_hours: the row of alert_count_state is gone'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'how to make it anew is told by: tripwire-storage doctor';
     END IF;
+    v_later_id := pg_current_xact_id();
 
     PERFORM
     FROM alert_count_state
@@ -1850,7 +1897,7 @@ BEGIN
         SELECT *
         FROM list_open_alert_hours(settled_through)
     )
-    SELECT newest.partition_id, array_agg(open.hour)
+    SELECT newest.partition_id, pg_catalog.array_agg(open.hour)
     INTO v_partition, v_hours
     FROM open
     JOIN (SELECT * FROM open ORDER BY hour DESC LIMIT 1) AS newest
@@ -1909,6 +1956,12 @@ CREATE TRIGGER alerts_count_updated
     REFERENCING OLD TABLE AS removed_alerts NEW TABLE AS written_alerts
     FOR EACH STATEMENT
     EXECUTE FUNCTION alerts_count_changes();
+
+CREATE TRIGGER alerts_keep_partition
+    BEFORE UPDATE ON alerts
+    FOR EACH ROW
+    WHEN ((old.received_at IS DISTINCT FROM new.received_at))
+    EXECUTE FUNCTION alerts_keep_partition();
 
 CREATE TRIGGER alerts_write_journal_on_insert
     AFTER INSERT ON alerts

@@ -9,6 +9,9 @@ DROP FUNCTION close_alert_hours(OID, TIMESTAMPTZ[]);
 DROP FUNCTION list_open_alert_hours(TIMESTAMPTZ);
 DROP FUNCTION list_closed_alert_hours(TIMESTAMPTZ, TIMESTAMPTZ);
 DROP FUNCTION list_countable_alert_partitions();
+DROP FUNCTION alerts_are_counted(REGCLASS);
+DROP TRIGGER alerts_keep_partition ON alerts;
+DROP FUNCTION alerts_keep_partition();
 -- With its triggers, also those of months that are detached.
 DROP FUNCTION alerts_count_changes() CASCADE;
 

@@ -71,7 +71,7 @@ BEGIN
         SELECT *
         FROM alert_triggers()
     LOOP
-        EXECUTE format(
+        EXECUTE pg_catalog.format(
             'CREATE OR REPLACE TRIGGER %I
                 AFTER %s ON %s
                 REFERENCING %s
@@ -107,7 +107,7 @@ DECLARE
     v_through TIMESTAMPTZ;
 BEGIN
     -- A month that is no partition has no part in the counts. This asks the catalogue as it is now, whatever the snapshot.
-    IF pg_partition_root(TG_RELID) IS DISTINCT FROM 'alerts'::regclass THEN
+    IF pg_catalog.pg_partition_root(TG_RELID::regclass)::oid IS DISTINCT FROM 'alerts'::regclass::oid THEN
         RETURN NULL;
     END IF;
 
@@ -124,8 +124,11 @@ BEGIN
         IF NOT EXISTS (SELECT FROM written_alerts WHERE received_at < v_through) THEN
             RETURN NULL;
         END IF;
+    END IF;
 
-        INSERT INTO alert_hour_counts (hour, alerts, severity, dimension, value)
+    -- A total stays also where it is 0: by the totals the maintenance finds what to merge.
+    EXECUTE
+        'INSERT INTO alert_hour_counts (hour, alerts, severity, dimension, value)
         SELECT
             changed.hour,
             sum(changed.alerts),
@@ -134,95 +137,100 @@ BEGIN
             counted.value
         FROM (
             SELECT
-                date_trunc('hour', received_at, 'UTC') AS hour,
+                date_trunc(''hour'', received_at, ''UTC'') AS hour,
                 severity,
                 tripwire_type,
                 host_id,
                 rule_name,
-                count(*) AS alerts
-            FROM written_alerts
-            WHERE received_at < v_through
-            GROUP BY 1, severity, tripwire_type, host_id, rule_name
-        ) AS changed
-        CROSS JOIN LATERAL (
-            VALUES
-                ('total', ''),
-                ('type', changed.tripwire_type::text),
-                ('host', changed.host_id::text),
-                ('rule', changed.rule_name)
-        ) AS counted (dimension, value)
-        GROUP BY changed.hour, changed.severity, counted.dimension, counted.value;
-    ELSIF TG_OP = 'DELETE' THEN
-        INSERT INTO alert_hour_counts (hour, alerts, severity, dimension, value)
-        SELECT
-            changed.hour,
-            -sum(changed.alerts),
-            changed.severity,
-            counted.dimension,
-            counted.value
-        FROM (
-            SELECT
-                date_trunc('hour', received_at, 'UTC') AS hour,
-                severity,
-                tripwire_type,
-                host_id,
-                rule_name,
-                count(*) AS alerts
-            FROM removed_alerts
-            WHERE received_at < v_through
-            GROUP BY 1, severity, tripwire_type, host_id, rule_name
-        ) AS changed
-        CROSS JOIN LATERAL (
-            VALUES
-                ('total', ''),
-                ('type', changed.tripwire_type::text),
-                ('host', changed.host_id::text),
-                ('rule', changed.rule_name)
-        ) AS counted (dimension, value)
-        GROUP BY changed.hour, changed.severity, counted.dimension, counted.value;
-    ELSE
-        -- A total stays also where it is 0: by the totals the maintenance finds what to merge.
-        INSERT INTO alert_hour_counts (hour, alerts, severity, dimension, value)
-        SELECT
-            changed.hour,
-            sum(changed.alerts),
-            changed.severity,
-            counted.dimension,
-            counted.value
-        FROM (
-            SELECT
-                date_trunc('hour', written.received_at, 'UTC') AS hour,
-                severity,
-                tripwire_type,
-                host_id,
-                rule_name,
-                sum(written.change) AS alerts
-            FROM (
-                SELECT 1 AS change, received_at, severity, tripwire_type, host_id, rule_name
-                FROM written_alerts
+                sum(change) AS alerts
+            FROM ('
+        || CASE TG_OP
+            WHEN 'INSERT' THEN 'SELECT 1 AS change, received_at, severity, tripwire_type, host_id, rule_name FROM written_alerts'
+            WHEN 'DELETE' THEN 'SELECT -1 AS change, received_at, severity, tripwire_type, host_id, rule_name FROM removed_alerts'
+            ELSE
+                'SELECT 1 AS change, received_at, severity, tripwire_type, host_id, rule_name FROM written_alerts
                 UNION ALL
-                SELECT -1, received_at, severity, tripwire_type, host_id, rule_name
-                FROM removed_alerts
-            ) AS written
-            WHERE received_at < v_through
+                SELECT -1, received_at, severity, tripwire_type, host_id, rule_name FROM removed_alerts'
+        END
+        || ') AS alert
+            WHERE received_at < $1
             GROUP BY 1, severity, tripwire_type, host_id, rule_name
         ) AS changed
         CROSS JOIN LATERAL (
             VALUES
-                ('total', ''),
-                ('type', changed.tripwire_type::text),
-                ('host', changed.host_id::text),
-                ('rule', changed.rule_name)
+                (''total'', ''''),
+                (''type'', changed.tripwire_type::text),
+                (''host'', changed.host_id::text),
+                (''rule'', changed.rule_name)
         ) AS counted (dimension, value)
         GROUP BY changed.hour, changed.severity, counted.dimension, counted.value
-        HAVING sum(changed.alerts) <> 0 OR counted.dimension = 'total';
-    END IF;
+        HAVING sum(changed.alerts) <> 0 OR counted.dimension = ''total'''
+    USING v_through;
     RETURN NULL;
 END
 $$;
 
--- The partitions whose hours can be closed: tables that can be read, with finite bounds of a year at the most, on which the triggers fire.
--- Others are read for every answer.
+-- An alert cannot be moved into another partition. PostgreSQL would delete it there and insert it here, and where that is done by MERGE, the
+-- triggers of the statement get to see neither: no count, no journal and no check of its host would know of it.
+CREATE FUNCTION alerts_keep_partition() RETURNS TRIGGER
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_bounds CONSTANT TEXT := pg_catalog.pg_get_partition_constraintdef(TG_RELID);
+    v_stays  BOOLEAN;
+BEGIN
+    IF v_bounds IS NULL THEN
+        RETURN NEW;
+    END IF;
+
+    EXECUTE 'SELECT ' || v_bounds || ' FROM (SELECT ($1).*) AS alert'
+    INTO v_stays
+    USING NEW;
+    IF v_stays THEN
+        RETURN NEW;
+    END IF;
+
+    RAISE EXCEPTION 'alerts: received_at cannot be changed to %, which another partition holds', NEW.received_at
+        USING ERRCODE = 'restrict_violation',
+              SCHEMA = TG_TABLE_SCHEMA,
+              TABLE = TG_TABLE_NAME,
+              COLUMN = 'received_at',
+              CONSTRAINT = 'alerts_keep_partition',
+              HINT = 'delete the alert, and insert it anew, in one statement';
+END
+$$;
+
+-- On alerts alone: PostgreSQL gives it to each partition while that is attached.
+CREATE TRIGGER alerts_keep_partition
+    BEFORE UPDATE ON alerts
+    FOR EACH ROW
+    WHEN (OLD.received_at IS DISTINCT FROM NEW.received_at)
+    EXECUTE FUNCTION alerts_keep_partition();
+
+-- Whether whatever writes to this table by its name is counted.
+CREATE FUNCTION alerts_are_counted(p_table REGCLASS) RETURNS BOOLEAN
+LANGUAGE sql
+STABLE
+AS $$
+    SELECT NOT EXISTS (
+        SELECT
+        FROM (
+            SELECT ours.name
+            FROM alert_triggers() AS ours
+            WHERE ours.function = 'alerts_count_changes'
+            UNION ALL
+            SELECT 'alerts_keep_partition'
+        ) AS needed
+        LEFT JOIN pg_trigger
+            ON tgrelid = p_table
+            AND tgname = needed.name
+            AND tgenabled IN ('O', 'A')
+        WHERE pg_trigger.oid IS NULL
+    )
+$$;
+
+-- The partitions whose hours can be closed: tables of the owner of alerts that can be read, with finite bounds of a year at the most, on
+-- which the triggers fire, as they do on alerts. Others are read for every answer.
 CREATE FUNCTION list_countable_alert_partitions() RETURNS TABLE (
     partition_id OID,
     attached_by  XID,
@@ -254,23 +262,19 @@ AS $$
         AND partition.relkind = 'r'
         -- A crash empties one that is UNLOGGED, and no trigger fires.
         AND partition.relpersistence = 'p'
+        -- What another role made, its policies and expressions, would run with the rights of the owner of this function, and a policy
+        -- would hide alerts from the count.
+        AND partition.relowner = (SELECT relowner FROM pg_class WHERE oid = 'alerts'::regclass)
+        AND NOT partition.relrowsecurity
         AND has_table_privilege(partition.oid, 'SELECT')
         AND isfinite(bounds.range_from)
         AND isfinite(bounds.range_to)
         AND bounds.range_to <= bounds.range_from + INTERVAL '366 days'
-        AND NOT EXISTS (
-            SELECT
-            FROM alert_triggers() AS ours
-            LEFT JOIN pg_trigger
-                ON tgrelid = partition.oid
-                AND tgname = ours.name
-                AND tgenabled IN ('O', 'A')
-            WHERE ours.function = 'alerts_count_changes'
-                AND pg_trigger.oid IS NULL
-        )
+        AND alerts_are_counted(partition.oid)
+        AND alerts_are_counted('alerts')
 $$;
 
--- The hours from and to the given moments whose sums are their counts at this moment.
+-- The hours from and to the given moments whose sums are their counts at this moment. None, while what is written to alerts is not counted.
 CREATE FUNCTION list_closed_alert_hours(p_from TIMESTAMPTZ, p_to TIMESTAMPTZ) RETURNS TABLE (
     hour      TIMESTAMPTZ,
     closed_at TIMESTAMPTZ
@@ -301,6 +305,9 @@ AS $$
         AND attached.stored_as = rolled.stored_as
     WHERE rolled.hour >= p_from
         AND rolled.hour <= p_to - INTERVAL '1 hour'
+        -- Of later ones writers may not know, where the state was lost and made anew.
+        AND rolled.hour < (SELECT settled_through FROM alert_count_state)
+        AND (SELECT alerts_are_counted('alerts'))
 $$;
 
 -- The hours before a moment that can be closed and are not.
@@ -336,7 +343,13 @@ AS $$
 DECLARE
     v_closed INTEGER;
 BEGIN
-    EXECUTE format(
+    -- Locked first, so that it is still countable, and the same owner's, when it is read.
+    EXECUTE 'LOCK TABLE ' || p_partition::regclass || ' IN ACCESS SHARE MODE';
+    IF NOT EXISTS (SELECT FROM list_countable_alert_partitions() AS countable WHERE countable.partition_id = p_partition) THEN
+        RETURN 0;
+    END IF;
+
+    EXECUTE pg_catalog.format(
         'WITH replaced AS (
             DELETE FROM alert_hour_counts
             WHERE dimension IN (''total'', ''type'', ''host'', ''rule'')
@@ -369,7 +382,7 @@ BEGIN
             INSERT INTO rolled_alert_hours (hour, partition_id, attached_by, stored_as, closed_at)
             SELECT hours.hour, countable.partition_id, countable.attached_by, countable.stored_as, clock_timestamp()
             FROM list_countable_alert_partitions() AS countable
-            CROSS JOIN unnest($1) AS hours (hour)
+            CROSS JOIN pg_catalog.unnest($1) AS hours (hour)
             WHERE countable.partition_id = $4
             ON CONFLICT (hour) DO UPDATE
             SET
@@ -386,8 +399,8 @@ BEGIN
     INTO v_closed
     USING
         p_hours,
-        (SELECT min(hour) FROM unnest(p_hours) AS hours (hour)),
-        (SELECT max(hour) FROM unnest(p_hours) AS hours (hour)),
+        (SELECT min(hour) FROM pg_catalog.unnest(p_hours) AS hours (hour)),
+        (SELECT max(hour) FROM pg_catalog.unnest(p_hours) AS hours (hour)),
         p_partition;
     RETURN v_closed;
 END
@@ -464,8 +477,7 @@ $$;
 
 -- Moves the mark, as far as that is possible at this moment. Each of the three steps belongs to a transaction of its own: setting the mark,
 -- writing down which transactions may not have seen it, and finding that all of these have ended. Nothing waits.
--- p_later_id is a transaction id that was taken after p_seen_mark was seen; NULL when there is none. (pg_snapshot_xmax does not do: ids
--- beyond it may be taken already.)
+-- p_later_id is a transaction id that was taken after p_seen_mark was seen. (pg_snapshot_xmax does not do: ids beyond it may be taken already.)
 CREATE FUNCTION move_alert_count_mark(
     p_seen_mark  TIMESTAMPTZ,
     p_seen_by    XID8,
@@ -491,9 +503,7 @@ BEGIN
     IF v_state.settled_through < v_state.marked_through THEN
         -- One of a later time than now was restored from another server.
         IF v_state.wait_for IS NULL OR v_state.wait_for > pg_snapshot_xmax(pg_current_snapshot()) THEN
-            IF p_later_id IS NOT NULL
-                AND (v_state.marked_through, v_state.marked_by) IS NOT DISTINCT FROM (p_seen_mark, p_seen_by)
-            THEN
+            IF (v_state.marked_through, v_state.marked_by) IS NOT DISTINCT FROM (p_seen_mark, p_seen_by) THEN
                 UPDATE alert_count_state
                 SET wait_for = p_later_id
                 RETURNING * INTO v_state;
@@ -520,6 +530,9 @@ BEGIN
         RETURNING * INTO v_state;
         moved := true;
     ELSIF v_state.settled_through = v_state.marked_through AND v_state.marked_through < v_due THEN
+        -- There are none, but where the state was lost and made anew: writers have not added to these since.
+        DELETE FROM rolled_alert_hours
+        WHERE hour >= v_state.settled_through;
         UPDATE alert_count_state
         SET marked_through = v_due, marked_by = pg_current_xact_id(), wait_for = NULL
         RETURNING * INTO v_state;
@@ -534,6 +547,7 @@ $$;
 -- One step of counting, for any client or scheduler: closes up to so many hours, the newest first. It never waits for others, and what it
 -- does is short; to be called until state is no longer 'working'. 'waiting': for transactions that are older than the newest mark, so that the
 -- hours before it are read for the time being. 'busy': another one is at work. 'done': nothing is left.
+-- It has to be the first that its transaction does, at READ COMMITTED.
 CREATE FUNCTION roll_up_alert_hours(
     p_max_hours INTEGER DEFAULT 24,
     OUT state TEXT,
@@ -567,12 +581,28 @@ BEGIN
         RETURN;
     END IF;
 
+    -- With an older snapshot, a sum would be replaced that holds more than is counted.
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION 'roll_up_alert_hours: hours can only be counted at READ COMMITTED'
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'begin with: BEGIN ISOLATION LEVEL READ COMMITTED';
+    END IF;
+    -- What this transaction attached or truncated may be attached or truncated by it again, and look the same then.
+    IF pg_current_xact_id_if_assigned() IS NOT NULL THEN
+        RAISE EXCEPTION 'roll_up_alert_hours: the transaction has changed something already'
+            USING ERRCODE = 'active_sql_transaction',
+                  HINT = 'call it in a transaction of its own';
+    END IF;
+
     SELECT *
     INTO v_seen
     FROM alert_count_state;
-    IF pg_current_xact_id_if_assigned() IS NULL THEN
-        v_later_id := pg_current_xact_id();
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'roll_up_alert_hours: the row of alert_count_state is gone'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'how to make it anew is told by: tripwire-storage doctor';
     END IF;
+    v_later_id := pg_current_xact_id();
 
     PERFORM
     FROM alert_count_state
@@ -591,7 +621,7 @@ BEGIN
         SELECT *
         FROM list_open_alert_hours(settled_through)
     )
-    SELECT newest.partition_id, array_agg(open.hour)
+    SELECT newest.partition_id, pg_catalog.array_agg(open.hour)
     INTO v_partition, v_hours
     FROM open
     JOIN (SELECT * FROM open ORDER BY hour DESC LIMIT 1) AS newest
@@ -636,6 +666,8 @@ BEGIN
         'add_alert_triggers(REGCLASS)',
         'alert_partition_has_triggers(REGCLASS)',
         'alerts_count_changes()',
+        'alerts_keep_partition()',
+        'alerts_are_counted(REGCLASS)',
         'list_countable_alert_partitions()',
         'list_closed_alert_hours(TIMESTAMPTZ, TIMESTAMPTZ)',
         'list_open_alert_hours(TIMESTAMPTZ)',
@@ -648,8 +680,8 @@ BEGIN
     ]
     LOOP
         EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', v_function, current_schema());
-        -- A setting more costs each statement that writes alerts a little, and this function needs no other.
-        CONTINUE WHEN v_function = 'alerts_count_changes()';
+        -- A setting more costs each statement that writes alerts a little, and these functions need no other.
+        CONTINUE WHEN v_function IN ('alerts_count_changes()', 'alerts_keep_partition()');
         EXECUTE format('ALTER FUNCTION %s SET TimeZone = ''UTC''', v_function);
         EXECUTE format('ALTER FUNCTION %s SET DateStyle = ''ISO''', v_function);
     END LOOP;

@@ -25,6 +25,13 @@ const READ_COUNT_STATE = `
     ) AS "openHours"
   FROM alert_count_state AS state`
 
+/** What was counted is counted anew: from then on until the next mark, writers add nothing to it. */
+const MAKE_STATE_ANEW = `WITH opened AS (
+  DELETE FROM rolled_alert_hours
+)
+INSERT INTO alert_count_state (settled_through, marked_through)
+VALUES ('-infinity', '-infinity');`
+
 interface CountStateRow {
   readonly settled_through: string
   readonly isWaiting: boolean
@@ -70,7 +77,7 @@ function stateGone(): NewFinding {
   return {
     subject: null,
     message:
-      'alert_count_state has no row: every statement that writes alerts adds to the counts, and no hour is counted',
-    mend: `INSERT INTO alert_count_state (settled_through, marked_through) VALUES ('-infinity', '-infinity')`,
+      'alert_count_state has no row: every statement that writes alerts adds to the counts, and no hour counts as counted: timelines stay exact, and read every alert',
+    mend: MAKE_STATE_ANEW,
   }
 }

@@ -32,7 +32,11 @@ export async function checkFarFuture(context: CheckContext): Promise<CheckOutcom
   const farMs = await firstFarMonth(context)
   const far = attachedMonths(partitions).filter(each => spanOf(each).fromMs >= farMs)
   const alerts = await context.ask(findFarAlerts)
-  const findings = [...alertFindings(alerts), ...far.map(partitionFinding)]
+  const bringBack = bringBackSql(await context.alertColumns())
+  const findings = [
+    ...alertFindings(alerts, bringBack),
+    ...far.map(each => partitionFinding(each, bringBack)),
+  ]
   return {
     message: findings.length === 0 ? 'none' : findings.map(({ subject }) => subject).join(', '),
     findings,
@@ -77,20 +81,32 @@ async function findFarAlerts(transaction: QueryRunner): Promise<readonly FarAler
   }))
 }
 
-/** They cannot have been received yet, so they get the moment at which they are mended. */
-const BRING_BACK = `UPDATE alerts SET received_at = now() WHERE received_at > now() + INTERVAL '1 day';`
+/**
+ * They cannot have been received yet, so they get the moment at which they are mended. No UPDATE, which may not move them to another month.
+ * @param columns of `readAlertColumns`.
+ */
+function bringBackSql(columns: readonly string[]): string {
+  return `WITH far AS (
+  DELETE FROM alerts
+  WHERE received_at > now() + INTERVAL '1 day'
+  RETURNING *
+)
+INSERT INTO alerts (${columns.join(', ')})
+SELECT ${columns.map(column => (column === 'received_at' ? 'now()' : column)).join(', ')}
+FROM far;`
+}
 
-function alertFindings(alerts: readonly FarAlerts[]): readonly NewFinding[] {
+function alertFindings(alerts: readonly FarAlerts[], bringBack: string): readonly NewFinding[] {
   return alerts.map(({ partition, count, newest }) => ({
     subject: partition,
     message: `${partition} holds ${countedUpTo(count, MOST_COUNTED, 'alert')} received more than a day from now, the newest at ${newest}: somebody wrote receivedAt with a wrong clock; they stand before every new alert, and retention does not reach them`,
-    mend: BRING_BACK,
+    mend: bringBack,
     details: { alerts: count, newest },
   }))
 }
 
 /** In one transaction: it must not be dropped when an alert could not be brought back. */
-function partitionFinding({ partition, from }: AlertPartition): NewFinding {
+function partitionFinding({ partition, from }: AlertPartition, bringBack: string): NewFinding {
   const table = quoteIdentifier(partition)
   return {
     subject: partition,
@@ -98,7 +114,7 @@ function partitionFinding({ partition, from }: AlertPartition): NewFinding {
     mend: [
       'BEGIN;',
       "SET LOCAL lock_timeout = '2s';",
-      BRING_BACK,
+      bringBack,
       `ALTER TABLE alerts DETACH PARTITION ${table};`,
       `DROP TABLE ${table};`,
       'COMMIT;',

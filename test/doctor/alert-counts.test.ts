@@ -1,6 +1,8 @@
 import pg from 'pg'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { rollUpCounts } from '../alerts/counts/counted-hours.ts'
 import { insertAlerts, insertHost } from '../partitions/fixtures.ts'
+import { openStore } from '../store/fixtures.ts'
 import { useTestDatabase } from '../support/test-database.ts'
 import { carryOut, checkOf, examine, makeHealthy, problemsOf } from './support.ts'
 
@@ -54,6 +56,25 @@ it('alert-counts says that a transaction is in the way', async () => {
     message: expect.stringContaining('pg_prepared_xacts'),
   })
   await client.end()
+})
+
+it('alert-counts finds that the state is gone, and what mends it leaves no hour counted that was not added to', async () => {
+  const hostId = await insertHost(database)
+  await insertAlerts(database, '2026-02', hostId, 3)
+  await using store = await openStore(database)
+  await rollUpCounts(store)
+  await database.sql('DELETE FROM alert_count_state')
+  const found = await examine(database)
+  expect(problemsOf(found)).toEqual(['alert-counts: null'])
+  await carryOut(database, checkOf(found, 'alert-counts').findings[0]?.mend ?? '')
+  await insertAlerts(database, '2026-02', hostId, 2)
+  const months = () =>
+    store.alertTimeline({ from: '2026-02-01T00:00:00Z', to: '2026-03-01T00:00:00Z', bucket: 'month' })
+  expect(await months()).toMatchObject([{ alerts: 5 }])
+  await rollUpCounts(store)
+  expect(await months()).toMatchObject([{ alerts: 5 }])
+  expect(await store.checkAlertCounts()).toMatchObject({ wrongHours: 0 })
+  expect(problemsOf(await examine(database))).toEqual([])
 })
 
 it('alert-counts tells how much is to go, without calling it a finding', async () => {

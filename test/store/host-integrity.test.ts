@@ -78,14 +78,18 @@ describe('an alert of a host that is not registered', () => {
     ).rejects.toMatchObject(foreignKeyViolation)
   })
 
-  it('is refused when an UPDATE moves it to another month as well', async () => {
+  it.each([
+    `UPDATE alerts SET host_id = '${UNKNOWN}', received_at = '2026-03-05T00:00:00Z' WHERE rule_name = 'moved'`,
+    `MERGE INTO alerts USING (VALUES (1)) AS given ON rule_name = 'moved'
+     WHEN MATCHED THEN UPDATE SET host_id = '${UNKNOWN}', received_at = '2026-03-05T00:00:00Z'`,
+  ])('is refused when it moves to another month as well: %s', async sql => {
     const hostId = await newHost(store)
-    await database.sql(insertInto('alerts', hostId))
-    await expect(
-      database.sql(
-        `UPDATE alerts SET host_id = '${UNKNOWN}', received_at = '2026-03-05T00:00:00Z' WHERE host_id = '${hostId}'`,
-      ),
-    ).rejects.toMatchObject(foreignKeyViolation)
+    await database.sql(`SELECT ensure_alert_partition('2026-03-05Z')`)
+    await store.insertAlerts(newAlerts(1, hostId, { ruleName: 'moved' }))
+    await expect(database.sql(sql)).rejects.toMatchObject({
+      code: '23001',
+      constraint: 'alerts_keep_partition',
+    })
     expect(await orphans()).toBe(0)
   })
 })

@@ -35,8 +35,8 @@ const ROLL_UP_STEP = `
 
 /**
  * Counts the alerts of hours that are over, the newest first, in short transactions, until nothing is left or the time is over. Any number
- * may call it at once: one works, the others leave.
- * @throws DatabaseError. What was counted until then stays.
+ * may call it at once: one works, the others leave. What was counted before it throws stays.
+ * @throws DatabaseError, and the reason of the signal or QUERY_FAILED with SQLSTATE 57014 when that is aborted.
  */
 export async function rollUpAlertHours(
   db: Database,
@@ -44,7 +44,6 @@ export async function rollUpAlertHours(
   budgetMs = ROLL_UP_MS,
 ): Promise<AlertRollUp> {
   const endsAt = performance.now() + budgetMs
-  const runner = db.withSignal(signal)
   let hours = FIRST_HOURS
   let done: AlertRollUp = {
     state: 'working',
@@ -64,7 +63,11 @@ export async function rollUpAlertHours(
       waitedMs += PAUSE_MS
     }
     const startedAt = performance.now()
-    const { rows } = await runner.query<StepRow>(ROLL_UP_STEP, [hours])
+    // A transaction, because a step has to be at READ COMMITTED, whatever the session's default is.
+    const { rows } = await db.transaction(
+      transaction => transaction.query<StepRow>(ROLL_UP_STEP, [hours]),
+      signal,
+    )
     hours = hoursOfNextStep(hours, performance.now() - startedAt)
     for (const step of rows) {
       done = {

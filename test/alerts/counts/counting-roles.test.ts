@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Client } from 'pg'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connectClient } from '../../partitions/fixtures.ts'
 import { newAlert, newHost, openStore } from '../../store/fixtures.ts'
 import { useTestDatabase } from '../../support/test-database.ts'
@@ -62,7 +62,7 @@ it.each([
   'SELECT * FROM roll_up_alert_hours()',
   'SELECT reopen_alert_hours(ARRAY[now()])',
   'SELECT * FROM alert_hour_counts',
-  `SELECT close_alert_hours('alerts'::regclass, ARRAY[now()])`,
+  `SELECT close_alert_hours('alerts_y2026m02'::regclass, ARRAY[now()])`,
   'SELECT merge_alert_hour_counts(10)',
   'CREATE TEMPORARY TABLE mine (LIKE alerts); CREATE TRIGGER mine AFTER INSERT ON mine EXECUTE FUNCTION alerts_count_changes()',
 ])('it may not: %s', async sql => {
@@ -77,4 +77,69 @@ it('a server with the roles of the recipe counts, and reads timelines', async ()
   expect(await store.alertTimeline({ ...SPAN, bucket: 'month' })).toMatchObject([{ alerts: 2 }])
   expect(await store.topAlertHosts(SPAN)).toEqual([{ hostId, alerts: 2 }])
   expect(await store.checkAlertCounts()).toMatchObject({ hours: 672, wrongHours: 0 })
+})
+
+/** A month that the owner of alerts may read, with a policy that writes down as whom it was asked, and hides all. */
+async function giveAway(table: string, other: string): Promise<void> {
+  await database.sql(`
+    CREATE ROLE ${other};
+    CREATE SCHEMA ${other} AUTHORIZATION ${other};
+    ALTER TABLE ${table} OWNER TO ${other};
+    SET ROLE ${other};
+    GRANT SELECT ON ${table} TO PUBLIC;
+    CREATE TABLE ${other}.asked (who TEXT);
+    GRANT USAGE ON SCHEMA ${other} TO PUBLIC;
+    GRANT INSERT ON ${other}.asked TO PUBLIC;
+    CREATE FUNCTION ${other}.ask() RETURNS BOOLEAN LANGUAGE plpgsql AS
+      $$ BEGIN INSERT INTO ${other}.asked VALUES (current_user); RETURN false; END $$;
+    ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY ask ON ${table} USING (${other}.ask());
+    RESET ROLE`)
+}
+
+describe('a month that belongs to another role', () => {
+  const [owner, other] = [`owner_${suffix}`, `other_${suffix}`]
+  beforeAll(async () => {
+    await database.sql(`
+      SELECT ensure_alert_partition('2026-01-10Z');
+      CREATE ROLE ${owner} LOGIN PASSWORD 'p';
+      GRANT ALL ON SCHEMA public TO ${owner}`)
+    await database.sql(`
+      DO $do$
+      DECLARE
+        v_command TEXT;
+      BEGIN
+        FOR v_command IN
+          SELECT format('ALTER TABLE %s OWNER TO ${owner}', oid::regclass)
+          FROM pg_class
+          WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+          UNION ALL
+          SELECT format('ALTER FUNCTION %s OWNER TO ${owner}', oid::regprocedure)
+          FROM pg_proc
+          WHERE pronamespace = 'public'::regnamespace
+        LOOP
+          EXECUTE v_command;
+        END LOOP;
+      END
+      $do$`)
+    await giveAway('alerts_y2026m01', other)
+  })
+  afterAll(async () => {
+    await database.sql(
+      `REASSIGN OWNED BY ${owner} TO CURRENT_USER; DROP OWNED BY ${owner}; DROP ROLE ${owner}`,
+    )
+    await database.sql(`DROP OWNED BY ${other} CASCADE; DROP ROLE ${other}`)
+  })
+
+  it('is read and not counted, and nothing of that role runs as the owner of alerts', async () => {
+    await using store = await openStore({ connectionString: urlOf(owner) })
+    const alert = newAlert(hostId, { receivedAt: '2026-01-30T10:15:00Z' })
+    await store.insertAlerts([alert])
+    await rollUpCounts(store)
+    const months = { from: '2026-01-01T00:00:00Z', to: '2026-02-01T00:00:00Z', bucket: 'month' } as const
+    expect(await store.alertTimeline(months)).toMatchObject([{ alerts: 1 }])
+    // Sent again after the edge of the month: the other month is not asked.
+    await store.insertAlerts([{ ...alert, receivedAt: '2026-02-01T10:15:00Z' }])
+    expect(await database.sql(`SELECT who FROM ${other}.asked`)).toEqual([])
+  })
 })

@@ -76,7 +76,7 @@ import { mendOnce } from './partitions/mend-partitions.ts'
 import { type RestoredPartition, restorePartition } from './partitions/restore-partition.ts'
 import { planDueMonths } from './partitions/retention/apply-retention.ts'
 import { parseRetention } from './partitions/retention/retention-policy.ts'
-import type { CallLimits } from './pg/call-limits.ts'
+import { type CallLimits, withinLimits } from './pg/call-limits.ts'
 import { Database, type QueryRunner } from './pg/database.ts'
 import { getRule, listRules } from './rules/read-rules.ts'
 import { createRule, deleteRule, updateRule } from './rules/write-rules.ts'
@@ -349,10 +349,15 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
     })
   }
 
-  /** What the maintenance does by itself, now: counts the alerts of hours that are over, the newest first, for a minute at the most. */
-  async rollUpAlertCounts(): Promise<AlertRollUp> {
-    this.#refuseWhenClosed()
-    return rollUpAlertHours(this.#maintenanceDb, this.#maintenance.signal)
+  /**
+   * What the maintenance does by itself, now: counts the alerts of hours that are over, the newest first, for a minute at the most. What was
+   * counted before the signal stays.
+   */
+  async rollUpAlertCounts(options: Pick<CallOptions, 'signal'> = {}): Promise<AlertRollUp> {
+    const { signal } = this.#limitsOf(options)
+    return withinLimits({ signal }, stop =>
+      rollUpAlertHours(this.#maintenanceDb, AbortSignal.any([stop, this.#maintenance.signal])),
+    )
   }
 
   /** Registers a host, or updates the host with this name, whose id stays. Returns the id in effect. */

@@ -9,6 +9,9 @@ const HOUR_MS = 3_600_000
 const DAY_MS = 86_400_000
 const DAYS_OF_WEEK = 7
 const DATE_LENGTH = 19
+/** The text of later ones has another form, which nobody takes. No span holds this one. */
+const LAST_MOMENT = '9999-12-31T23:59:59.999999Z'
+const AFTER_LAST_MS = Date.UTC(10_000, 0)
 
 /** A step of time in UTC: its first moment, and the first that does not belong to it. In the form of `parseTimestamp`. */
 export interface BucketBounds {
@@ -60,5 +63,6 @@ function nextBucket(bucket: TimelineBucket, start: Date): Date {
 }
 
 function textOf(moment: Date): string {
+  if (moment.getTime() >= AFTER_LAST_MS) return LAST_MOMENT
   return `${moment.toISOString().slice(0, DATE_LENGTH)}.000000Z`
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { InvalidInputError } from '../../errors.ts'
 import type { AlertCountCheck, AlertRollUp } from '../../model/alert-counts.ts'
 import type { CommandContext } from '../command-context.ts'
 import { type DatabaseFlags, databaseCommand, withStore } from '../database.ts'
@@ -27,23 +28,40 @@ export function alertCountsCommand(context: CommandContext): Command {
       'count the alerts of all counted hours again, and compare; ends with 3 when something differs',
     )
     .option('--rebuild', 'the same, and count anew what differs')
-    .option('--from <time>', `check no earlier hours: ${TIME_HELP}`)
-    .option('--to <time>', 'check no later hours')
+    .option('--from <time>', `with --check or --rebuild, look at no earlier hours: ${TIME_HELP}`)
+    .option('--to <time>', 'with --check or --rebuild, look at no later hours')
     .option('--json', 'one JSON object')
     .action(async (flags: CountsFlags) => {
       const span = {
-        from: flags.from === undefined ? undefined : parseTimeArgument('--from', flags.from),
-        to: flags.to === undefined ? undefined : parseTimeArgument('--to', flags.to),
+        from: parseCheckTime('--from', flags.from, flags),
+        to: parseCheckTime('--to', flags.to, flags),
       }
+      const { signal, stdout } = context
       await withStore(context, flags, async store => {
-        if (!flags.check && !flags.rebuild) return writeRollUp(context, await store.rollUpAlertCounts())
-        const check = await store.checkAlertCounts({ ...span, reopen: flags.rebuild ?? false })
-        if (flags.json) writeJsonLines(context.stdout, [check])
+        if (!isCheck(flags)) {
+          const done = await store.rollUpAlertCounts({ signal })
+          return flags.json ? writeJsonLines(stdout, [done]) : writeRollUp(context, done)
+        }
+        const check = await store.checkAlertCounts({ ...span, reopen: flags.rebuild ?? false }, { signal })
+        if (flags.json) writeJsonLines(stdout, [check])
         else writeCheck(context, check)
         if (check.wrongHours > 0) context.exitCode = EXIT_CODE.findings
-        if (check.reopenedHours > 0) await store.rollUpAlertCounts()
+        if (check.reopenedHours === 0) return
+        const done = await store.rollUpAlertCounts({ signal })
+        if (!flags.json) writeRollUp(context, done)
       })
     })
+}
+
+function isCheck({ check, rebuild }: CountsFlags): boolean {
+  return check === true || rebuild === true
+}
+
+/** @throws InvalidInputError also where nothing is checked: counting goes by what is due alone. */
+function parseCheckTime(name: string, text: string | undefined, flags: CountsFlags): string | undefined {
+  if (text === undefined) return undefined
+  if (!isCheck(flags)) throw new InvalidInputError(name, text, '--check or --rebuild beside it')
+  return parseTimeArgument(name, text)
 }
 
 function writeRollUp({ stdout }: CommandContext, done: AlertRollUp): void {
@@ -78,7 +96,7 @@ function writeCheck({ stdout }: CommandContext, check: AlertCountCheck): void {
   ])
   stdout.write(
     reopenedHours > 0
-      ? `\n${grouped(reopenedHours)} hours are counted anew\n`
+      ? `\n${grouped(reopenedHours)} hours are open again: timelines read them until they are counted anew\n`
       : '\ncount them anew with: tripwire-storage alerts counts --rebuild\n',
   )
 }

@@ -4,7 +4,6 @@ import {
   type AlertFilterInput,
   type AlertOrder,
   type AlertSpanInput,
-  SEVERITY_LEVELS,
   TRIPWIRE_TYPES,
 } from '../../model/alert.ts'
 import { parseOneOf } from '../../model/input.ts'
@@ -13,6 +12,7 @@ import type { Store } from '../../store.ts'
 import type { DatabaseFlags } from '../database.ts'
 import { findHostId } from '../find-host.ts'
 import { parseTimeArgument, TIME_HELP } from '../time-argument.ts'
+import { addSeverityFlag, parseSeverityFlag } from './severity-flag.ts'
 
 /** Which alerts are meant, by what they hold. Each may be given several times. */
 export interface FilterFlags extends DatabaseFlags {
@@ -33,9 +33,9 @@ export interface SpanFlags extends FilterFlags {
 }
 
 export function addFilterFlags(command: Command): Command {
-  return command
-    .option('--host <name-or-id>', 'of one host; of several, when it is given several times', collect)
-    .option('--severity <level>', `${SEVERITY_LEVELS.join(', ')}; may be given several times`, collect)
+  return addSeverityFlag(
+    command.option('--host <name-or-id>', 'of one host; of several, when it is given several times', collect),
+  )
     .option('--type <type>', `${TRIPWIRE_TYPES.join(', ')}; may be given several times`, collect)
     .option('--rule <name>', 'of one rule, by its whole name; may be given several times', collect)
     .option('--detail <json>', 'with this in their detail, such as \'{"path":"/etc/passwd"}\'')
@@ -60,7 +60,7 @@ function collect(value: string, earlier: readonly string[] = []): readonly strin
 /** @throws InvalidInputError */
 export function parseFilterFlags(flags: FilterFlags): Omit<AlertFilterInput, 'hostId'> {
   return {
-    severity: flags.severity?.map(level => parseOneOf('--severity', level.toUpperCase(), SEVERITY_LEVELS)),
+    severity: parseSeverityFlag(flags.severity),
     tripwireType: flags.type?.map(type => parseOneOf('--type', type.toUpperCase(), TRIPWIRE_TYPES)),
     ruleName: flags.rule,
     detail: flags.detail === undefined ? undefined : parseDetail(flags.detail),

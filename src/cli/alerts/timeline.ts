@@ -30,7 +30,9 @@ export function alertTimelineCommand(context: CommandContext): Command {
         groupBy:
           flags.groupBy === undefined ? undefined : parseOneOf('--group-by', flags.groupBy, TIMELINE_GROUPS),
       }
-      const buckets = await withStore(context, flags, store => store.alertTimeline(query))
+      const buckets = await withStore(context, flags, store =>
+        store.alertTimeline(query, { signal: context.signal }),
+      )
       if (flags.json) return writeJsonLines(context.stdout, buckets)
       const most = Math.max(1, ...buckets.map(({ alerts }) => alerts))
       writeTable(context.stdout, buckets, [

@@ -21,18 +21,19 @@ export function topAlertsCommand(context: CommandContext): Command {
     .action(async (of: string, flags: TopFlags) => {
       const kind = parseOneOf('of', of, KINDS)
       const query = { ...parseCountFlags(flags), limit: parseNumberArgument('--limit', flags.limit) }
+      const { signal } = context
       await withStore(context, flags, async store => {
         if (kind === 'rules') {
-          const rules = await store.topAlertRules(query)
+          const rules = await store.topAlertRules(query, { signal })
           if (flags.json) return writeJsonLines(context.stdout, rules)
           return writeTable(context.stdout, rules, [
             { title: 'ALERTS', value: each => grouped(each.alerts) },
             { title: 'RULE', value: each => each.ruleName },
           ])
         }
-        const hosts = await store.topAlertHosts(query)
+        const hosts = await store.topAlertHosts(query, { signal })
         if (flags.json) return writeJsonLines(context.stdout, hosts)
-        const names = new Map((await store.listHosts()).map(host => [host.hostId, host.hostname]))
+        const names = new Map((await store.listHosts({ signal })).map(host => [host.hostId, host.hostname]))
         writeTable(context.stdout, hosts, [
           { title: 'ALERTS', value: each => grouped(each.alerts) },
           { title: 'HOST', value: each => names.get(each.hostId) ?? each.hostId },

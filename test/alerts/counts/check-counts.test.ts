@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { Store } from '../../../src/index.ts'
+import { type Store, TripwireStorageError } from '../../../src/index.ts'
 import { jsonLines, runCli } from '../../cli/run-cli.ts'
 import { newAlert, openStore, rejection } from '../../store/fixtures.ts'
+import { waitForWaiters } from '../../store/lock-alerts.ts'
 import { useTestDatabase } from '../../support/test-database.ts'
-import { rollUpCounts } from './counted-hours.ts'
+import { connectTo, rollUpCounts } from './counted-hours.ts'
 
 const database = useTestDatabase()
 const run = (...argv: string[]) => runCli(database.connectionString, ['alerts', ...argv])
@@ -103,11 +104,64 @@ describe('alerts counts', () => {
     expect(await run('counts', '--check')).toMatchObject({ exitCode: 0 })
   })
 
+  it('--rebuild says what was opened, and then what was counted', async () => {
+    await store.insertAlerts([
+      newAlert(hostId, { receivedAt: '2026-02-10T10:45:00Z', severity: 'CRITICAL', ruleName: 'other' }),
+    ])
+    await deleteUncounted()
+    const { stdout, exitCode } = await run('counts', '--rebuild')
+    expect(exitCode).toBe(3)
+    expect(stdout).toContain('\n1 hours are open again: timelines read them until they are counted anew\n')
+    expect(stdout).toMatch(/anew\n1 hours counted, 0 forgotten, 0 merged\n/)
+    expect(await run('counts', '--check')).toMatchObject({ exitCode: 0 })
+  })
+
   it('counts what is due', async () => {
-    await database.sql(`SELECT reopen_alert_hours(ARRAY['${HOUR}'::timestamptz])`)
+    const open = () => database.sql(`SELECT reopen_alert_hours(ARRAY['${HOUR}'::timestamptz])`)
+    await open()
     const { stdout, exitCode } = await run('counts')
     expect(exitCode).toBe(0)
     expect(stdout).toMatch(/^1 hours counted, 0 forgotten, 0 merged\n/)
+    await open()
+    expect(jsonLines((await run('counts', '--json')).stdout)).toMatchObject([{ closedHours: 1 }])
+  })
+
+  it.each(['--from', '--to'])('refuses %s where nothing is checked', async flag => {
+    const refused = await run('counts', flag, '2026-02-10')
+    expect(refused).toMatchObject({ exitCode: 2, stdout: '' })
+    expect(refused.stderr).toContain(flag)
+  })
+})
+
+describe('what was stopped by the user', () => {
+  it.each([
+    ['timeline', '--from', '2026-02-10'],
+    ['top', '--from', '2026-02-10'],
+    ['top', 'rules', '--from', '2026-02-10'],
+    ['counts'],
+    ['counts', '--check'],
+  ])('ends while it waits for a lock: alerts %s %s', async (...argv) => {
+    await database.sql(`SELECT reopen_alert_hours(ARRAY['${HOUR}'::timestamptz])`)
+    const holder = await connectTo(database)
+    await holder.query(`BEGIN; LOCK alerts, rolled_alert_hours IN ACCESS EXCLUSIVE MODE`)
+    const stop = new AbortController()
+    const command = runCli(database.connectionString, ['alerts', ...argv], undefined, {
+      signal: stop.signal,
+    })
+    await waitForWaiters(database, 1)
+    stop.abort(new TripwireStorageError('TIMEOUT', 'stopped by the user'))
+    expect(await command).toMatchObject({
+      exitCode: 1,
+      stdout: '',
+      stderr: 'error: stopped by the user [TIMEOUT]\n',
+    })
+    await holder.query('ROLLBACK')
+    await holder.end()
+  })
+
+  it('counts nothing that was stopped before', async () => {
+    const signal = AbortSignal.abort(new Error('stop'))
+    expect(await rejection(store.rollUpAlertCounts({ signal }))).toMatchObject({ message: 'stop' })
   })
 })
 
@@ -131,6 +185,14 @@ describe('alerts timeline and alerts top', () => {
     expect((await run('top', 'rules', ...span, '--severity', 'warn,critical')).stdout).toBe(
       'ALERTS  RULE\n2       etc-passwd\n',
     )
+    for (const command of ['top', 'list', 'export']) {
+      const one = await run(command, ...span, '--severity', 'warn,critical')
+      const several = await run(command, ...span, '--severity', 'WARN', '--severity', 'critical')
+      expect(one).toMatchObject({ exitCode: 0, stderr: '' })
+      expect(one.stdout).not.toBe('')
+      expect(several).toEqual(one)
+      expect(await run(command, ...span, '--severity', 'warn,loud')).toMatchObject({ exitCode: 2 })
+    }
     expect(await run('top', 'users')).toMatchObject({ exitCode: 2 })
     expect(await run('timeline', '--bucket', 'second')).toMatchObject({ exitCode: 2 })
   })

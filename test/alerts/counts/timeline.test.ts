@@ -113,7 +113,7 @@ describe('alertTimeline', () => {
     expect(await day()).toEqual([before])
   })
 
-  it('sees an alert that moves into another month', async () => {
+  it('sees an alert that is put into another month, which no UPDATE and no MERGE may do', async () => {
     await database.sql(`SELECT ensure_alert_partition('2026-03-01T00:00:00Z')`)
     const months = () =>
       store.alertTimeline({ from: '2026-02-01T00:00:00Z', to: '2026-04-01T00:00:00Z', bucket: 'month' })
@@ -121,15 +121,49 @@ describe('alertTimeline', () => {
     await store.insertAlerts([alert])
     await rollUpCounts(store)
     const before = (await months()).map(({ alerts }) => alerts)
+    const isIt = `alert_id = '${alert.alertId}'`
+    const moved = `UPDATE SET received_at = '2026-03-05T03:00:00Z'`
+    for (const sql of [
+      `UPDATE alerts SET received_at = '2026-03-05T03:00:00Z' WHERE ${isIt}`,
+      `MERGE INTO alerts USING (VALUES (1)) AS given ON ${isIt} WHEN MATCHED THEN ${moved}`,
+    ]) {
+      await expect(database.sql(sql)).rejects.toMatchObject({
+        code: '23001',
+        constraint: 'alerts_keep_partition',
+      })
+    }
     await database.sql(
-      `UPDATE alerts SET received_at = '2026-03-05T03:00:00Z' WHERE alert_id = '${alert.alertId}'`,
+      `MERGE INTO alerts USING (VALUES (1)) AS given ON ${isIt} WHEN MATCHED THEN UPDATE SET received_at = '2026-02-28T23:59:59Z'`,
     )
+    expect((await months()).map(({ alerts }) => alerts)).toEqual(before)
+    await database.sql(`
+      WITH moved AS (DELETE FROM alerts WHERE ${isIt} RETURNING *)
+      INSERT INTO alerts (alert_id, host_id, timestamp, tripwire_type, rule_name, severity, received_at)
+      SELECT alert_id, host_id, timestamp, tripwire_type, rule_name, severity, '2026-03-05T03:00:00Z'
+      FROM moved`)
     expect((await months()).map(({ alerts }) => alerts)).toEqual([
       Number(before[0]) - 1,
       Number(before[1]) + 1,
     ])
     expect(await store.checkAlertCounts()).toMatchObject({ wrongHours: 0 })
-    await database.sql(`DELETE FROM alerts WHERE alert_id = '${alert.alertId}'`)
+    await database.sql(`DELETE FROM alerts WHERE ${isIt}`)
+  })
+
+  it('goes up to the last moment there is', async () => {
+    const to = '9999-12-31T23:59:59.999999Z'
+    expect(
+      (await store.alertTimeline({ from: '9999-12-31T22:10:00Z', to, bucket: 'hour' })).map(each => [
+        each.from,
+        each.to,
+      ]),
+    ).toEqual([
+      ['9999-12-31T22:00:00.000000Z', '9999-12-31T23:00:00.000000Z'],
+      ['9999-12-31T23:00:00.000000Z', to],
+    ])
+    for (const bucket of TIMELINE_BUCKETS) {
+      const buckets = await store.alertTimeline({ from: '9999-12-31T23:59:00Z', to, bucket })
+      expect(buckets).toMatchObject([{ to }])
+    }
   })
 
   it.each<[string, object, string]>([

@@ -21,6 +21,8 @@ CREATE TABLE alert_journal_state (
     only_row       BOOLEAN     NOT NULL DEFAULT true,
     -- Numbers of transactions mean something in the database alone in which they were given.
     identity       TEXT        NOT NULL,
+    -- The transaction that began the journal. No place is good any more when it is begun anew.
+    begun_by       XID8        NOT NULL,
     -- No row was removed that has a higher xid, or was written later.
     pruned_through XID8        NOT NULL,
     complete_since TIMESTAMPTZ NOT NULL,
@@ -106,9 +108,10 @@ BEGIN
     DELETE FROM alert_journal;
 
     -- The transactions that run now have higher numbers, and their rows stay.
-    INSERT INTO alert_journal_state (identity, pruned_through, complete_since)
+    INSERT INTO alert_journal_state (identity, begun_by, pruned_through, complete_since)
     VALUES (
         v_identity,
+        pg_current_xact_id(),
         (pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1)::text::xid8,
         CASE
             WHEN EXISTS (SELECT FROM alerts) THEN clock_timestamp()
@@ -118,6 +121,7 @@ BEGIN
     ON CONFLICT (only_row) DO UPDATE
     SET
         identity = EXCLUDED.identity,
+        begun_by = EXCLUDED.begun_by,
         pruned_through = EXCLUDED.pruned_through,
         complete_since = EXCLUDED.complete_since;
     RETURN true;

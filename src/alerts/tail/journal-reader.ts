@@ -81,7 +81,10 @@ async function readOwnJournal(
 function requireReach(view: JournalView, position: TailPosition, identity: string | undefined): void {
   const { newest, open, since } = position
   if (identity !== undefined && identity !== view.identity) {
-    throw expired(position, 'the place is one in another database, or in this one before it was restored')
+    throw expired(
+      position,
+      'the place is one in another database, or in this one before its journal was begun anew',
+    )
   }
   if (since !== null && !view.reachesBack) {
     throw expired(position, `the journal of alerts does not reach back to ${since}`)

@@ -22,7 +22,7 @@ export interface JournalSpan extends JournalTransaction {
 
 /** What the journal shows at one moment to a tail that stands at a position. */
 export interface JournalView {
-  /** The database that the numbers of transactions belong to. */
+  /** The database that the numbers of transactions belong to, and which of its journals. */
   readonly identity: string
   /** False where the rows were brought from another database. */
   readonly isOwn: boolean
@@ -122,7 +122,7 @@ const READ_JOURNAL = `
     LIMIT ${MOST_SPANS}
   )
   SELECT
-    database.identity,
+    concat_ws('.', database.identity, state.begun_by::text) AS identity,
     state.identity IS NOT DISTINCT FROM database.identity AS "isOwn",
     pg_is_in_recovery() AS "isStandby",
     pg_current_snapshot()::text AS snapshot,

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { connectClient } from '../../partitions/fixtures.ts'
 import { newAlert, newAlerts, newHost, openStore, rejection } from '../../store/fixtures.ts'
 import { useTestDatabase } from '../../support/test-database.ts'
 
@@ -6,6 +7,10 @@ const database = useTestDatabase()
 
 it('F41: expires every tail instead of missing alerts, when all of them are written anew', async () => {
   await using store = await openStore(database)
+  // The numbers of transactions that run stay within reach of a journal that is begun anew.
+  await using running = await connectClient(database.connectionString)
+  await running.query('BEGIN')
+  await running.query('SELECT pg_current_xact_id()')
   const hostId = await newHost(store)
   const filter = { hostId }
   await using begun = store.tailAlerts({ filter })

@@ -54,6 +54,7 @@ CREATE TABLE alert_journal (
 CREATE TABLE alert_journal_state (
     only_row boolean NOT NULL DEFAULT true,
     identity text NOT NULL,
+    begun_by xid8 NOT NULL,
     pruned_through xid8 NOT NULL,
     complete_since timestamp with time zone NOT NULL
 );
@@ -1789,9 +1790,10 @@ BEGIN
     DELETE FROM alert_journal;
 
     -- The transactions that run now have higher numbers, and their rows stay.
-    INSERT INTO alert_journal_state (identity, pruned_through, complete_since)
+    INSERT INTO alert_journal_state (identity, begun_by, pruned_through, complete_since)
     VALUES (
         v_identity,
+        pg_current_xact_id(),
         (pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1)::text::xid8,
         CASE
             WHEN EXISTS (SELECT FROM alerts) THEN clock_timestamp()
@@ -1801,6 +1803,7 @@ BEGIN
     ON CONFLICT (only_row) DO UPDATE
     SET
         identity = EXCLUDED.identity,
+        begun_by = EXCLUDED.begun_by,
         pruned_through = EXCLUDED.pruned_through,
         complete_since = EXCLUDED.complete_since;
     RETURN true;

@@ -1,5 +1,5 @@
 import type { Database } from '../pg/database.ts'
-import { LIFT_IDLE_LIMITS } from '../pg/idle-limits.ts'
+import { LIFT_IDLE_LIMITS } from '../pg/time-limits.ts'
 
 const TRY_LOCK = `
   SELECT pg_try_advisory_xact_lock(

@@ -1,8 +1,8 @@
 /** The public surface of tripwire-storage. Everything else is internal. */
-export type { AlertCounts } from './alerts/alert-counters.ts'
-export { AlertsNotStoredError, type UnstoredAlert } from './alerts/alerts-not-stored.ts'
-export type { DeadLetteredAlert } from './alerts/durable-store.ts'
-export type { FlushStats } from './alerts/flush-statistics.ts'
+export type { AlertCounts } from './alerts/ingest/alert-counters.ts'
+export { AlertsNotStoredError, type UnstoredAlert } from './alerts/ingest/alerts-not-stored.ts'
+export type { DeadLetteredAlert } from './alerts/ingest/durable-store.ts'
+export type { FlushStats } from './alerts/ingest/flush-statistics.ts'
 export type { AlertStream } from './alerts/query/alert-stream.ts'
 export { AuditDamagedError } from './audit/checkpoint/audit-damaged-error.ts'
 export { verifyAuditEvidence } from './audit/evidence/verify-evidence.ts'

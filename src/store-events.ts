@@ -1,6 +1,6 @@
-import type { AlertCounts } from './alerts/alert-counters.ts'
-import type { DeadLetteredAlert } from './alerts/durable-store.ts'
-import type { FlushStats } from './alerts/flush-statistics.ts'
+import type { AlertCounts } from './alerts/ingest/alert-counters.ts'
+import type { DeadLetteredAlert } from './alerts/ingest/durable-store.ts'
+import type { FlushStats } from './alerts/ingest/flush-statistics.ts'
 import type { MaintenanceReport, MaintenanceStatus } from './model/partition.ts'
 
 /** What a store tells while it works. */

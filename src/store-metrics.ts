@@ -1,5 +1,5 @@
 import { type BatchObservableCallback, metrics, type Observable } from '@opentelemetry/api'
-import type { AlertCounts } from './alerts/alert-counters.ts'
+import type { AlertCounts } from './alerts/ingest/alert-counters.ts'
 import type { MaintenanceStatus } from './model/partition.ts'
 
 const METER_NAME = 'tripwire-storage'

@@ -46,7 +46,7 @@ export function findLayoutProblems(
   return problems
 }
 
-/** `src/alerts/ingest.ts` -> `alerts`, `src/errors.ts` -> `errors`. */
+/** `src/alerts/ingest/ingest.ts` -> `alerts`, `src/errors.ts` -> `errors`. */
 function partOf(path: string): string {
   const [, first = ''] = path.split('/')
   return first.replace(/\.ts$/, '')

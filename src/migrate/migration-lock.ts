@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
 import { DatabaseError, TripwireStorageError } from '../errors.ts'
 import type { Database, QueryRunner } from '../pg/database.ts'
-import { LIFT_IDLE_LIMITS } from '../pg/time-limits.ts'
 import { LOCK_TIMEOUT_MS } from '../pg/retry-lock.ts'
 import { SQLSTATE } from '../pg/sqlstate.ts'
+import { LIFT_IDLE_LIMITS } from '../pg/time-limits.ts'
 import { VERSION_TABLE } from './schema-version.ts'
 
 /** golang-migrate's salt, `advisoryLockIDSalt` in database/util.go. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { CopyEncoder } from '../../src/alerts/copy-encoder.ts'
+import { CopyEncoder } from '../../src/alerts/ingest/copy-encoder.ts'
 import { type NewAlert, RawJson, SEVERITY_LEVELS, Store, TRIPWIRE_TYPES } from '../../src/index.ts'
 import { useTestDatabase } from '../support/test-database.ts'
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import { AlertCounters } from '../../src/alerts/alert-counters.ts'
-import { type DrainableSpool, SpoolDrain } from '../../src/alerts/spool-drain.ts'
+import { AlertCounters } from '../../src/alerts/ingest/alert-counters.ts'
+import { type DrainableSpool, SpoolDrain } from '../../src/alerts/ingest/spool-drain.ts'
 import { alertNumbers } from '../spool/support.ts'
 
 /** A spool in memory, whose damage is found at any moment. */

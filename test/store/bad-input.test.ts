@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parseAlert } from '../../src/alerts/parse-alert.ts'
+import { parseAlert } from '../../src/alerts/ingest/parse-alert.ts'
 import { queryAlerts } from '../../src/alerts/query/query-alerts.ts'
 import { insertAuditEntry } from '../../src/audit/insert-audit-entry.ts'
 import { queryAuditEntries } from '../../src/audit/query-audit-entries.ts'

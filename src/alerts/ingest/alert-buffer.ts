@@ -1,4 +1,4 @@
-import type { AcceptedAlert } from '../model/accepted-alert.ts'
+import type { AcceptedAlert } from '../../model/accepted-alert.ts'
 import type { AlertOutcome } from './alert-outcome.ts'
 
 /** The most alerts handed over at once, whatever has gathered while the database was away. */

@@ -1,6 +1,6 @@
-import type { TripwireStorageError } from '../errors.ts'
-import type { AcceptedAlert } from '../model/accepted-alert.ts'
-import type { AlertReceipt } from '../model/alert.ts'
+import type { TripwireStorageError } from '../../errors.ts'
+import type { AcceptedAlert } from '../../model/accepted-alert.ts'
+import type { AlertReceipt } from '../../model/alert.ts'
 import type { AlertOutcome } from './alert-outcome.ts'
 import { parseAlertOrError } from './parse-alert.ts'
 

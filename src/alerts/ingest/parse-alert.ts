@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { InvalidInputError, TripwireStorageError } from '../errors.ts'
-import type { AcceptedAlert } from '../model/accepted-alert.ts'
-import { SEVERITY_LEVELS, TRIPWIRE_TYPES } from '../model/alert.ts'
-import { parseJson, parseObject, parseOneOf, parseOptional, parseText, parseUuid } from '../model/input.ts'
-import { parseTimestamp } from '../model/timestamp.ts'
+import { InvalidInputError, TripwireStorageError } from '../../errors.ts'
+import type { AcceptedAlert } from '../../model/accepted-alert.ts'
+import { SEVERITY_LEVELS, TRIPWIRE_TYPES } from '../../model/alert.ts'
+import { parseJson, parseObject, parseOneOf, parseOptional, parseText, parseUuid } from '../../model/input.ts'
+import { parseTimestamp } from '../../model/timestamp.ts'
 
 const LONGEST_RULE_NAME = 1000
 /** The same bounds as in the SQL function ensure_alert_partition: a garbage date must not choose a partition. */

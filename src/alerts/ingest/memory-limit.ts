@@ -1,5 +1,5 @@
-import { OverloadedError } from '../errors.ts'
-import type { AcceptedAlert } from '../model/accepted-alert.ts'
+import { OverloadedError } from '../../errors.ts'
+import type { AcceptedAlert } from '../../model/accepted-alert.ts'
 
 export interface MemoryLimitOptions {
   readonly maxAlerts: number

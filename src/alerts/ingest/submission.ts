@@ -1,4 +1,4 @@
-import type { AcceptedAlert } from '../model/accepted-alert.ts'
+import type { AcceptedAlert } from '../../model/accepted-alert.ts'
 import type { AlertOutcome } from './alert-outcome.ts'
 
 /** The alerts of one call on their way, and what became of each. Settled when each is durable, or when one cannot be. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { AcceptedAlert } from '../model/accepted-alert.ts'
+import type { AcceptedAlert } from '../../model/accepted-alert.ts'
 import type { AlertCounters } from './alert-counters.ts'
 import type { AlertOutcome } from './alert-outcome.ts'
 

@@ -1,5 +1,5 @@
-import type { AcceptedAlert } from '../model/accepted-alert.ts'
-import type { Database } from '../pg/database.ts'
+import type { AcceptedAlert } from '../../model/accepted-alert.ts'
+import type { Database } from '../../pg/database.ts'
 import { COPY_ALERTS, COPY_ALERTS_WITH_RECEIVED_AT, type CopyEncoder } from './copy-encoder.ts'
 
 /**

@@ -1,10 +1,10 @@
-import type { TripwireStorageError } from '../errors.ts'
-import type { AcceptedAlert } from '../model/accepted-alert.ts'
-import type { Database } from '../pg/database.ts'
+import type { TripwireStorageError } from '../../errors.ts'
+import type { AcceptedAlert } from '../../model/accepted-alert.ts'
+import type { Database } from '../../pg/database.ts'
+import { acceptedAlertJson } from '../dead-letters/alert-json.ts'
+import { insertDeadLetters } from '../dead-letters/insert-dead-letters.ts'
 import type { AlertOutcome } from './alert-outcome.ts'
 import type { CopyEncoder } from './copy-encoder.ts'
-import { acceptedAlertJson } from './dead-letters/alert-json.ts'
-import { insertDeadLetters } from './dead-letters/insert-dead-letters.ts'
 import { type StoreBatchOptions, storeBatch } from './store-batch.ts'
 
 /** An alert that the database refused. It is in the dead letters. */

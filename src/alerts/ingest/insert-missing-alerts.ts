@@ -1,5 +1,5 @@
-import type { AcceptedAlert } from '../model/accepted-alert.ts'
-import type { QueryRunner, SqlValue } from '../pg/database.ts'
+import type { AcceptedAlert } from '../../model/accepted-alert.ts'
+import type { QueryRunner, SqlValue } from '../../pg/database.ts'
 
 /**
  * The slow path: one statement for any number of alerts that passes over those that are stored. Every column is one array

@@ -1,5 +1,5 @@
-import { TripwireStorageError } from '../errors.ts'
-import type { AcceptedAlert } from '../model/accepted-alert.ts'
+import { TripwireStorageError } from '../../errors.ts'
+import type { AcceptedAlert } from '../../model/accepted-alert.ts'
 
 export interface UnstoredAlert {
   /** The alert, with its id: it can be handed in again as it is. */

@@ -1,4 +1,4 @@
-import type { AcceptedAlert } from '../model/accepted-alert.ts'
+import type { AcceptedAlert } from '../../model/accepted-alert.ts'
 
 /** The columns in the order in which `encodeCopy` writes them. */
 const COLUMNS = 'alert_id, host_id, timestamp, tripwire_type, rule_name, event_detail, severity'

@@ -1,4 +1,4 @@
-import type { TripwireStorageError } from '../errors.ts'
+import type { TripwireStorageError } from '../../errors.ts'
 
 /** Where a taken alert is now. Each of these is durable. */
 export type AlertOutcome =

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isRetryable } from '../errors.ts'
-import type { AcceptedAlert } from '../model/accepted-alert.ts'
+import { isRetryable } from '../../errors.ts'
+import type { AcceptedAlert } from '../../model/accepted-alert.ts'
 import type { AlertOutcome } from './alert-outcome.ts'
 import { AlertQueue } from './alert-queue.ts'
 import { CopyEncoder } from './copy-encoder.ts'

@@ -46,7 +46,7 @@ const READ_PARTITION_TABLES = `
       SELECT coalesce(string_agg(tgname, ',' ORDER BY tgname COLLATE "C"), '')
       FROM pg_trigger
       WHERE tgrelid = pg_class.oid
-        AND (tgname = 'alerts_keep_partition' OR tgname IN (SELECT name FROM alert_triggers()))
+        AND tgname IN (SELECT name FROM alert_triggers())
         AND tgenabled NOT IN ('O', 'A')
     ) AS "silentTriggers"
   FROM parts

@@ -78,6 +78,7 @@ describe('what a partition is as a table', () => {
       'schema-drift: trigger alerts_count_deleted on alerts',
       'schema-drift: trigger alerts_count_inserted on alerts',
       'schema-drift: trigger alerts_count_updated on alerts',
+      'schema-drift: trigger alerts_keep_partition on alerts',
       'schema-drift: trigger alerts_write_journal_on_insert on alerts',
       'schema-drift: trigger alerts_write_journal_on_update on alerts',
       'schema-drift: trigger audit_entries_refuse_delete on audit_entries',

@@ -90,22 +90,58 @@ export async function fillMonths(
   const details = makeAlerts(hostIds, DETAILS).map(alert => alert.eventDetail.text)
   await client.query(CREATE_DETAILS, [details])
   const planned = await planMonths(client, alerts, months)
-  const waiting = [...planned]
-  await Promise.all(
-    Array.from({ length: WRITERS }, async () => {
-      const writer = await connect(database.connectionString)
-      try {
-        for (let month = waiting.shift(); month; month = waiting.shift()) await fillMonth(writer, month)
-      } finally {
-        await writer.end()
-      }
-    }),
-  )
+  const definitions = await dropIndexes(client)
+  await shareOut(database, planned, fillMonth)
+  await shareOut(database, definitions, async (writer, definition) => {
+    await writer.query(`SET maintenance_work_mem = '256MB'`)
+    await writer.query(definition)
+  })
   await client.query('VACUUM (ANALYZE) alerts')
   await database.checkpoint()
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(0)
   output.progress(`${grouped(alerts)} alerts of ${months} months were filled in within ${seconds} s`)
   return { months: planned, hostIds }
+}
+
+/** Works the pieces off, several at a time. */
+async function shareOut<Piece>(
+  database: BenchDatabase,
+  pieces: readonly Piece[],
+  work: (client: pg.Client, piece: Piece) => Promise<void>,
+): Promise<void> {
+  const waiting = [...pieces]
+  await Promise.all(
+    Array.from({ length: WRITERS }, async () => {
+      const client = await connect(database.connectionString)
+      try {
+        for (let piece = waiting.shift(); piece !== undefined; piece = waiting.shift())
+          await work(client, piece)
+      } finally {
+        await client.end()
+      }
+    }),
+  )
+}
+
+/** Of the parent, and of each month where it has one of its own. */
+const LIST_INDEXES = `
+  SELECT
+    indexrelid::regclass::text AS name,
+    replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON ') AS definition
+  FROM pg_index
+  JOIN pg_class
+    ON pg_class.oid = indexrelid
+  WHERE NOT relispartition
+    AND indrelid IN (
+      SELECT relid
+      FROM pg_partition_tree('alerts')
+    )`
+
+/** Building an index of millions of rows at once takes a part of the time. Returns the statements that make them anew. */
+async function dropIndexes(client: pg.Client): Promise<readonly string[]> {
+  const { rows } = await client.query<{ name: string; definition: string }>(LIST_INDEXES)
+  for (const { name } of rows) await client.query(`DROP INDEX ${name}`)
+  return rows.map(({ definition }) => definition)
 }
 
 async function planMonths(

@@ -7,7 +7,8 @@ import { CopyIn } from './copy-in.ts'
 import { fromDriver } from './driver-error.ts'
 import { mayBeOutdated, PreparedStatements } from './prepared-statements.ts'
 import { rowTypes } from './row-values.ts'
-import { commit, type QueryResult, runQuery, runScript, type SqlValue } from './run-statement.ts'
+import { commit, runQuery, runScript } from './run-statement.ts'
+import type { QueryResult, SqlValue } from './sql-value.ts'
 
 export type { QueryResult, SqlValue }
 

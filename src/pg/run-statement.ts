@@ -1,14 +1,7 @@
 import type pg from 'pg'
 import { TripwireStorageError } from '../errors.ts'
 import { fromDriver } from './driver-error.ts'
-
-/** What a statement takes as a parameter. Arrays become PostgreSQL arrays, so their length adds no parameters. */
-export type SqlValue = string | number | boolean | null | readonly (string | null)[]
-
-export interface QueryResult<Row> {
-  readonly rows: readonly Row[]
-  readonly rowCount: number
-}
+import type { QueryResult, SqlValue } from './sql-value.ts'
 
 /** @param name under which the server keeps the statement on this connection. */
 export async function runQuery<Row extends object>(

@@ -357,8 +357,8 @@ it('functions that run as their owner are kept from everybody, made by a migrati
 })
 
 it('an identity column, with which no month can be made, is drift where PostgreSQL allows it', async () => {
-  const adding = database.sql('ALTER TABLE alerts ADD number integer GENERATED ALWAYS AS IDENTITY')
   const [server] = await database.sql(`SELECT current_setting('server_version_num')::int AS version`)
+  const adding = database.sql('ALTER TABLE alerts ADD number integer GENERATED ALWAYS AS IDENTITY')
   if (Number(server?.['version']) < 170_000) {
     await expect(adding).rejects.toMatchObject({ code: '42P16' })
     return

@@ -14,6 +14,7 @@ import { FlushNotifier } from './alerts/tail/flush-notifier.ts'
 import { pruneJournal } from './alerts/tail/prune-journal.ts'
 import { APPEND_CONNECTIONS } from './audit/append/group-commit.ts'
 import { AuditWriter } from './audit/audit-writer.ts'
+import { callSignal } from './audit/call-signal.ts'
 import { createCheckpoint } from './audit/checkpoint/create-checkpoint.ts'
 import { exportEvidence } from './audit/evidence/export-evidence.ts'
 import { pruneChain } from './audit/pruning/prune-chain.ts'
@@ -344,9 +345,7 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
     callOptions: Pick<CallOptions, 'signal'> = {},
   ): Promise<AlertCountCheck> {
     const { signal } = this.#limitsOf(callOptions)
-    return checkAlertCounts(this.#maintenanceDb, options, {
-      signal: AbortSignal.any([signal ?? [], this.#maintenance.signal].flat()),
-    })
+    return checkAlertCounts(this.#maintenanceDb, options, { signal: callSignal(signal, this.#maintenance) })
   }
 
   /**

@@ -1,5 +1,6 @@
 /** Which alerts are meant, by what they hold: for pages, streams and the live tail alike. */
 
+import { canonicalJson } from '../../audit/canonical-json.ts'
 import { InvalidInputError } from '../../errors.ts'
 import { SEVERITY_LEVELS, type SeverityLevel, TRIPWIRE_TYPES, type TripwireType } from '../../model/alert.ts'
 import { parseJson, parseObject, parseOneOf, parseOptional, parseText, parseUuid } from '../../model/input.ts'
@@ -42,6 +43,23 @@ export function parseFilterMembers(name: string, given: FilterMembers): AlertFil
     ),
     detail: parseOptional(given.detail, detail => parseDetail(`${name}.detail`, detail)),
   }
+}
+
+/** The same text for filters that let the same pass, in whatever way they were written: what a token is bound to. */
+export function canonicalFilter({
+  hostIds,
+  severities,
+  tripwireTypes,
+  ruleNames,
+  detail,
+}: AlertFilter): string {
+  return JSON.stringify([
+    hostIds,
+    severities,
+    tripwireTypes,
+    ruleNames,
+    detail === null ? null : canonicalJson(detail),
+  ])
 }
 
 /** The conditions in SQL on `alerts`, without those that let everything pass. Parameters are added to `values`. */

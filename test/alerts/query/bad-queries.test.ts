@@ -57,6 +57,7 @@ describe('a cursor that somebody made', () => {
     ['a month that there is not', forge('2026-13-01T10:00:00.000000Z')],
     ['a day that there is not', forge('2026-02-30T10:00:00.000000Z')],
     ['an hour that there is not', forge('2026-03-01T24:00:00.000000Z')],
+    ['a year that the server does not know', forge('299999-03-01T10:00:00.000000Z')],
     ['an id that is none', forge('2026-03-01T10:00:00.000000Z', `${ID}' OR true`)],
   ])('with %s is refused', (_, cursor) => {
     expect(() => planAlertQuery({ cursor })).toThrowError(

@@ -2,7 +2,8 @@ import { expect, it, vi } from 'vitest'
 import { newAlerts, newHost, openStore } from '../store/fixtures.ts'
 import { describeUnless } from '../support/describe-unless.ts'
 import { pgbouncerMissing } from '../support/pgbouncer.ts'
-import { expectNothingLeft, usePooledDatabase } from './pooled-database.ts'
+import { expectNothingLeft } from '../support/pooler-leftovers.ts'
+import { usePooledDatabase } from './pooled-database.ts'
 
 const pooled = usePooledDatabase('migrated', 3)
 

@@ -2,7 +2,8 @@ import pg from 'pg'
 import { expect, it } from 'vitest'
 import { describeUnless } from '../support/describe-unless.ts'
 import { pgbouncerMissing } from '../support/pgbouncer.ts'
-import { advisoryLocks, expectNothingLeft, serverConnections, usePooledDatabase } from './pooled-database.ts'
+import { expectNothingLeft, findLeftovers } from '../support/pooler-leftovers.ts'
+import { usePooledDatabase } from './pooled-database.ts'
 
 const pooled = usePooledDatabase('empty', 2)
 
@@ -16,21 +17,22 @@ describeUnless(pgbouncerMissing(), 'F43: state of a session in transaction mode'
       await careless.query('PREPARE left_behind AS SELECT 1')
       await careless.query('CREATE TEMPORARY TABLE left_behind ()')
       await careless.query('SELECT pg_advisory_lock(43)')
+      await careless.query('LISTEN left_behind')
     } finally {
       await careless.end()
     }
-    const found = (await serverConnections(pooled)).filter(
-      ({ changedSettings }) => changedSettings.length > 0,
-    )
-    expect(found).toMatchObject([
+    const { advisoryLocks, temporaryTables, sessions } = await findLeftovers(pooled)
+    const [session] = sessions
+    expect(sessions).toEqual([
       {
-        settings: { lock_timeout: '1234ms' },
+        pid: session?.pid,
         changedSettings: ['lock_timeout'],
         preparedStatements: ['left_behind'],
-        temporaryTables: ['left_behind'],
+        channels: ['left_behind'],
       },
     ])
-    expect(await advisoryLocks(pooled)).toMatchObject([{ pid: found[0]?.pid, granted: true }])
+    expect(temporaryTables).toEqual(['left_behind'])
+    expect(advisoryLocks).toMatchObject([{ pid: session?.pid, granted: true }])
     await expect(expectNothingLeft(pooled)).rejects.toThrow()
   })
 })

@@ -8,7 +8,8 @@ import { countAlerts, newAlerts, newHost, openStore } from '../store/fixtures.ts
 import { lockAlerts, waitForWaiters } from '../store/lock-alerts.ts'
 import { describeUnless } from '../support/describe-unless.ts'
 import { pgbouncerMissing } from '../support/pgbouncer.ts'
-import { expectNothingLeft, usePooledDatabase } from './pooled-database.ts'
+import { expectNothingLeft } from '../support/pooler-leftovers.ts'
+import { usePooledDatabase } from './pooled-database.ts'
 
 const pooled = usePooledDatabase('migrated', 3)
 const { direct } = pooled
@@ -50,7 +51,7 @@ async function openArchiveDir(): Promise<string> {
 
 /** A client past the pooler that has read alerts in a transaction, and keeps it open. */
 async function openReader(): Promise<pg.Client> {
-  const reader = new pg.Client({ connectionString: direct.connectionString })
+  const reader = new pg.Client({ connectionString: direct.directConnectionString })
   await reader.connect()
   await reader.query('BEGIN')
   await reader.query('SELECT count(*) FROM alerts')

@@ -6,7 +6,8 @@ import { describeSchema, emptySchema, newestVersion } from '../migrate/fixtures.
 import { newAlerts, newHost, rejection } from '../store/fixtures.ts'
 import { describeUnless } from '../support/describe-unless.ts'
 import { pgbouncerMissing } from '../support/pgbouncer.ts'
-import { expectNothingLeft, usePooledDatabase } from './pooled-database.ts'
+import { expectNothingLeft } from '../support/pooler-leftovers.ts'
+import { usePooledDatabase } from './pooled-database.ts'
 
 const pooled = usePooledDatabase('empty', 2)
 const { direct } = pooled
@@ -16,7 +17,7 @@ describeUnless(pgbouncerMissing(), 'F43: migrations through PgBouncer', () => {
   afterEach(() => expectNothingLeft(pooled))
 
   it('give from nothing the schema that they give without it', async () => {
-    await migrateUp({ connectionString: direct.connectionString })
+    await migrateUp({ connectionString: direct.directConnectionString })
     const expected = await describeSchema(direct)
     await emptySchema(direct)
     const applied = await migrateUp(pooled.through)
@@ -30,7 +31,7 @@ describeUnless(pgbouncerMissing(), 'F43: migrations through PgBouncer', () => {
   })
 
   it('bring a database with alerts from version 4 to the newest, and keep the alerts', async () => {
-    await migrateUp({ connectionString: direct.connectionString, steps: 4 })
+    await migrateUp({ connectionString: direct.directConnectionString, steps: 4 })
     await direct.sql(`
       CREATE TABLE alerts_y2026m03
       PARTITION OF alerts FOR VALUES FROM ('2026-03-01 00:00:00+00') TO ('2026-04-01 00:00:00+00')`)

@@ -4,7 +4,8 @@ import { describeSchema } from '../migrate/fixtures.ts'
 import { newAlerts, newHost, openStore } from '../store/fixtures.ts'
 import { describeUnless } from '../support/describe-unless.ts'
 import { pgbouncerMissing } from '../support/pgbouncer.ts'
-import { expectNothingLeft, usePooledDatabase } from './pooled-database.ts'
+import { expectNothingLeft } from '../support/pooler-leftovers.ts'
+import { usePooledDatabase } from './pooled-database.ts'
 
 const pooled = usePooledDatabase('empty', 2)
 const { direct } = pooled

@@ -5,7 +5,8 @@ import { countAlerts, newAlert, newAlerts, newHost, openStore } from '../store/f
 import { lockAlerts } from '../store/lock-alerts.ts'
 import { describeUnless } from '../support/describe-unless.ts'
 import { pgbouncerMissing } from '../support/pgbouncer.ts'
-import { expectNothingLeft, usePooledDatabase } from './pooled-database.ts'
+import { expectNothingLeft } from '../support/pooler-leftovers.ts'
+import { usePooledDatabase } from './pooled-database.ts'
 
 const pooled = usePooledDatabase('migrated', 3)
 const { direct } = pooled

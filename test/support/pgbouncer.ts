@@ -16,9 +16,12 @@ const READY_WITHIN_MS = 20_000
 const STOP_WITHIN_MS = 10_000
 
 export interface PgBouncerOptions {
-  /** A URL of the server behind it. Its user may log in, into any database, also one that is made later. */
+  /**
+   * A URL of the server behind it, as a superuser, who may also use the admin console. Every role with a password may log in, into
+   * any database, also one that is made later.
+   */
   readonly serverUrl: string
-  /** How many connections to the server there are for each database. */
+  /** How many connections to the server there are for each database and role. */
   readonly poolSize: number
 }
 
@@ -98,6 +101,11 @@ async function writeConfiguration(folder: string, server: ConnectionOptions, por
     'max_client_conn = 500',
     `auth_type = ${password === '' ? 'trust' : 'scram-sha-256'}`,
     `auth_file = ${usersFile}`,
+    // The passwords of other roles it reads from the server (its default auth_query).
+    `auth_user = ${user}`,
+    `admin_users = ${user}`,
+    // After a login that the server refused, the next one need not wait for 15 seconds.
+    'server_login_retry = 0.1',
   ]
   await writeFile(file, `${lines.join('\n')}\n`, { mode: 0o600 })
   return { file, usersFile }

@@ -10,11 +10,17 @@ export interface TestServer {
   stop(): Promise<void>
 }
 
-/** Durability is for the tests of durability; here the server dies with its folder. */
-const FAST_SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
+const SETTINGS = {
+  // Durability is for the tests of durability; here the server dies with its folder.
+  fsync: 'off',
+  synchronous_commit: 'off',
+  full_page_writes: 'off',
+  // A pooler keeps connections for every role of a test.
+  max_connections: '200',
+}
 
 /**
- * The server that the tests run on:
+ * The server that the tests run on, directly or, with TRIPWIRE_TEST_POOLER (test-pooler.ts), through a pooler:
  * - TRIPWIRE_TEST_DATABASE_URL: one that is there already;
  * - TRIPWIRE_TEST_BACKEND=container: `postgres:15-alpine` in Docker;
  * - otherwise PostgreSQL from npm. TRIPWIRE_TEST_POSTGRES_BIN names the folder of another build of it.
@@ -33,7 +39,7 @@ async function startEmbedded(binDir: string | undefined): Promise<TestServer> {
   const dataDir = await mkdtemp(join(tmpdir(), 'tripwire-test-'))
   const server = await startEmbeddedPostgres({
     dataDir,
-    settings: FAST_SETTINGS,
+    settings: SETTINGS,
     ...(binDir === undefined ? {} : { binDir }),
   })
   return {

@@ -122,7 +122,7 @@ describe('F30: appends of 8 writers', () => {
       await stores[0]?.appendAuditEntries(hostId, ['first'])
       const outcomes: unknown[] = []
       const others = range(4).map(async () => {
-        const client = new pg.Client({ connectionString: database.connectionString })
+        const client = new pg.Client({ connectionString: database.directConnectionString })
         await client.connect()
         for (const _ of range(25)) {
           outcomes.push(await continueWithoutLock(client, hostId).catch((error: unknown) => error))
@@ -145,7 +145,7 @@ describe('F30: appends of 8 writers', () => {
     await withStores(1, async ([store]) => {
       const hostIds = await newHosts(store, 2)
       const transact = async (order: readonly string[]): Promise<number> => {
-        const client = new pg.Client({ connectionString: database.connectionString })
+        const client = new pg.Client({ connectionString: database.directConnectionString })
         await client.connect()
         try {
           await client.query('BEGIN')
@@ -204,7 +204,7 @@ describe('concurrent appends', () => {
   it('go on to all other hosts while somebody keeps chains locked, and fail there as retryable', async () => {
     await using store = await openStore(database)
     const [locked = [], free = []] = [await newHosts(store, 5), await newHosts(store, 5)]
-    const holder = new pg.Client({ connectionString: database.connectionString })
+    const holder = new pg.Client({ connectionString: database.directConnectionString })
     await holder.connect()
     await holder.query('BEGIN')
     await holder.query('SELECT FROM lock_audit_chains($1::uuid[])', [locked])

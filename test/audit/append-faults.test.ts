@@ -19,7 +19,7 @@ async function expectWhole(hostId: string, length: number): Promise<void> {
 
 /** Somebody else who keeps a chain locked. */
 async function lockChain(hostId: string): Promise<{ release(): Promise<void> }> {
-  const client = new pg.Client({ connectionString: database.connectionString })
+  const client = new pg.Client({ connectionString: database.directConnectionString })
   await client.connect()
   await client.query('BEGIN')
   await client.query('SELECT FROM lock_audit_chains(ARRAY[$1::uuid])', [hostId])

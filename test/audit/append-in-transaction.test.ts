@@ -19,7 +19,7 @@ beforeEach(async () => {
 afterEach(() => client.end())
 
 async function connect(options: pg.ClientConfig = {}): Promise<pg.Client> {
-  const connected = new pg.Client({ connectionString: database.connectionString, ...options })
+  const connected = new pg.Client({ connectionString: database.directConnectionString, ...options })
   await connected.connect()
   return connected
 }

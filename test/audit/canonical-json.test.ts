@@ -8,7 +8,7 @@ import { canonicalTextOf, jsonText } from './json-text.ts'
 const database = useTestDatabase('empty')
 let client: pg.Client
 beforeAll(async () => {
-  client = new pg.Client({ connectionString: database.connectionString })
+  client = new pg.Client({ connectionString: database.directConnectionString })
   await client.connect()
 })
 afterAll(() => client.end())

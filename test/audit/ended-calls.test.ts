@@ -57,7 +57,7 @@ async function expectUntouched(): Promise<void> {
 
 /** Another client that holds the log, so that whoever reads or writes it waits. */
 async function lockLog(): Promise<AsyncDisposable> {
-  const client = new pg.Client({ connectionString: database.connectionString })
+  const client = new pg.Client({ connectionString: database.directConnectionString })
   await client.connect()
   await client.query('BEGIN; LOCK TABLE audit_entries IN ACCESS EXCLUSIVE MODE')
   return { [Symbol.asyncDispose]: () => client.end() }

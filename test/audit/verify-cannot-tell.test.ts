@@ -246,7 +246,7 @@ describe('F34: a log that cannot be read', () => {
   })
 
   it('because the connection broke is an error, and may be tried again', async () => {
-    const locker = new pg.Client({ connectionString: database.connectionString })
+    const locker = new pg.Client({ connectionString: database.directConnectionString })
     onTestFinished(() => locker.end())
     await locker.connect()
     await locker.query('BEGIN; LOCK TABLE audit_entries')

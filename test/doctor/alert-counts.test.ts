@@ -46,7 +46,7 @@ it('alert-counts finds that nobody counts, once there are alerts of more than a 
 it('alert-counts says that a transaction is in the way', async () => {
   await insertAlerts(database, '2026-02', await insertHost(database), 3)
   await forgetMark('2026-02-01T00:00:00Z')
-  const client = new pg.Client({ connectionString: database.connectionString })
+  const client = new pg.Client({ connectionString: database.directConnectionString })
   await client.connect()
   await client.query('BEGIN; SELECT pg_current_xact_id()')
   for (let step = 0; step < 3; step++) await database.sql('SELECT * FROM roll_up_alert_hours()')

@@ -34,10 +34,10 @@ async function detachHalfWay(name: string): Promise<void> {
   const isPending = async () =>
     (await database.sql(`SELECT FROM pg_inherits WHERE inhrelid = '${name}'::regclass AND inhdetachpending`))
       .length
-  await using reader = await connectClient(database.connectionString)
+  await using reader = await connectClient(database.directConnectionString)
   await reader.query('BEGIN')
   await reader.query('SELECT FROM alerts')
-  await using detacher = await connectClient(database.connectionString)
+  await using detacher = await connectClient(database.directConnectionString)
   const { rows } = await detacher.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
   const cut = detacher
     .query(`ALTER TABLE alerts DETACH PARTITION ${name} CONCURRENTLY`)

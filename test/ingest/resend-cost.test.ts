@@ -35,7 +35,7 @@ async function readByInsert(
 beforeAll(async () => {
   await using store = await openStore(database)
   hostId = await newHost(store)
-  client = new pg.Client({ connectionString: database.connectionString })
+  client = new pg.Client({ connectionString: database.directConnectionString })
   await client.connect()
   for (const month of ['2026-02', '2026-03', '2026-04']) {
     await client.query('SELECT ensure_alert_partition($1)', [`${month}-01Z`])

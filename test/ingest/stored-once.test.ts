@@ -33,7 +33,7 @@ type Sent = NewAlert & { readonly alertId: string }
 
 /** A session of another client, in a transaction. */
 async function openTransaction(): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: database.connectionString })
+  const client = new pg.Client({ connectionString: database.directConnectionString })
   client.on('error', () => undefined)
   await client.connect()
   onTestFinished(() => client.end())

@@ -65,7 +65,7 @@ describe('a month that holds alerts twice', () => {
 
   it('is a warning for golang-migrate as well', async () => {
     const warnings: (string | undefined)[] = []
-    const client = new pg.Client({ connectionString })
+    const client = new pg.Client({ connectionString: database.directConnectionString })
     client.on('notice', notice => {
       if (notice.severity === 'WARNING') warnings.push(notice.message)
     })

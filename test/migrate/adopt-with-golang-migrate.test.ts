@@ -61,7 +61,7 @@ it('golang-migrate takes over the indexes that the statements of the page build'
   const built = await filesOfIndexes(pattern)
   expect(built).toHaveLength(3 * 8)
 
-  await runFiles(database.connectionString, file => file > '005')
+  await runFiles(database.directConnectionString, file => file > '005')
   await database.sql(`UPDATE schema_migrations SET version = ${await newestVersion()}`)
   expect(await filesOfIndexes(pattern)).toEqual(built)
   expect(await rows.now()).toEqual(rows.atFirst)
@@ -73,7 +73,7 @@ it('golang-migrate takes over the indexes that the statements of the page build'
 it('golang-migrate leaves out the unique index of a month that the URL names', async () => {
   const [{ oid } = {}] = await database.sql(`SELECT 'alerts_y2026m03'::regclass::oid::text AS oid`)
   const settings = `lock_timeout=1000&options=-ctripwire.months_with_duplicates%3D1,${oid}`
-  await runFiles(`${database.connectionString}?${settings}`, file => file.startsWith('005'))
+  await runFiles(`${database.directConnectionString}?${settings}`, file => file.startsWith('005'))
   expect((await filesOfIndexes('stored_once')).map(row => row['relname'])).toEqual([
     'alerts_y2026m02_stored_once',
     'alerts_y2026m04_stored_once',

@@ -39,7 +39,7 @@ describe("golang-migrate's advisory lock", () => {
   })
 
   it('makes migrateUp wait, and end in MIGRATION_LOCKED', async () => {
-    const holder = new pg.Client({ connectionString })
+    const holder = new pg.Client({ connectionString: database.directConnectionString })
     await holder.connect()
     await holder.query('SELECT pg_advisory_lock($1)', [lockKey('public', 'schema_migrations', database.name)])
     try {

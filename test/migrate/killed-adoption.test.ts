@@ -52,7 +52,7 @@ const endSessions = () =>
   )
 
 async function openTransaction(statement: string): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString })
+  const client = new pg.Client({ connectionString: database.directConnectionString })
   await client.connect()
   await client.query('BEGIN')
   await client.query(statement)

@@ -19,7 +19,7 @@ const HOST = '00000000-0000-4000-8000-000000000001'
 
 /** A session that holds what it did until it is ended. */
 async function openSession(...statements: readonly string[]): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString })
+  const client = new pg.Client({ connectionString: database.directConnectionString })
   await client.connect()
   for (const statement of statements) await client.query(statement)
   return client

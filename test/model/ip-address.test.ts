@@ -7,7 +7,7 @@ import { useTestDatabase } from '../support/test-database.ts'
 const database = useTestDatabase('empty')
 let client: pg.Client
 beforeAll(async () => {
-  client = new pg.Client({ connectionString: database.connectionString })
+  client = new pg.Client({ connectionString: database.directConnectionString })
   await client.connect()
 })
 afterAll(() => client.end())

@@ -37,7 +37,7 @@ function drop(db: Database, archive: Archive, month: TestMonth): Promise<void> {
 
 /** Another client, in a transaction of its own. */
 async function openClient(): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: database.connectionString })
+  const client = new pg.Client({ connectionString: database.directConnectionString })
   await client.connect()
   onTestFinished(() => client.end())
   await client.query('BEGIN')

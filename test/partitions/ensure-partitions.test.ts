@@ -64,10 +64,10 @@ describe('ensurePartitions', () => {
   })
 
   it('F21: gives up waiting for a lock after a second, so that nobody waits long behind it', async () => {
-    await using holder = await connectClient(database.connectionString)
+    await using holder = await connectClient(database.directConnectionString)
     await holder.query('BEGIN')
     await holder.query('LOCK TABLE ONLY alerts IN SHARE UPDATE EXCLUSIVE MODE')
-    await using client = await connectClient(database.connectionString)
+    await using client = await connectClient(database.directConnectionString)
     await expect(client.query('SELECT ensure_alert_partition(now())')).rejects.toMatchObject({
       code: '55P03',
     })
@@ -77,10 +77,10 @@ describe('ensurePartitions', () => {
   })
 
   it('waits out a lock that is given free between two attempts', async () => {
-    await using holder = await connectClient(database.connectionString)
+    await using holder = await connectClient(database.directConnectionString)
     await holder.query('BEGIN')
     await holder.query('LOCK TABLE ONLY alerts IN SHARE UPDATE EXCLUSIVE MODE')
-    await using client = await connectClient(database.connectionString)
+    await using client = await connectClient(database.directConnectionString)
     let isDone = false
     const ensured = client.query('SELECT * FROM ensure_alert_partitions(0)').finally(() => {
       isDone = true
@@ -139,7 +139,7 @@ describe('the SQL functions', () => {
   })
 
   it('do not move the clock of a session: its settings are as before', async () => {
-    await using client = await connectClient(database.connectionString)
+    await using client = await connectClient(database.directConnectionString)
     await client.query(`SET TimeZone = 'Asia/Kolkata'; SET DateStyle = 'German'; SET lock_timeout = '7s'`)
     await client.query('SELECT ensure_alert_partitions(1)')
     const { rows } = await client.query(

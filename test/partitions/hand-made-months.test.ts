@@ -47,7 +47,7 @@ describe('a month that was made by hand', () => {
     await store.insertAlerts([alert])
     expect(await isComplete()).toBe(false)
     // A writer with an open transaction: the index is built all the same, after it ended, and others write meanwhile.
-    await using writer = await connectClient(database.connectionString)
+    await using writer = await connectClient(database.directConnectionString)
     await writer.query('BEGIN')
     await writer.query(
       `INSERT INTO alerts (host_id, timestamp, tripwire_type, rule_name, severity, received_at) VALUES ('${hostId}', now(), 'FILE', 'r', 'INFO', '${MONTH}-21T00:00:00Z')`,
@@ -95,10 +95,10 @@ describe('a month that was made by hand', () => {
   it('is completed after a build of its index was cut', async () => {
     await makeMonthByHand(database, MONTH, NAME)
     await insertAlerts(database, MONTH, hostId, MANY)
-    await using reader = await connectClient(database.connectionString)
+    await using reader = await connectClient(database.directConnectionString)
     await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ')
     await reader.query('SELECT FROM alerts LIMIT 1')
-    await using builder = await connectClient(database.connectionString)
+    await using builder = await connectClient(database.directConnectionString)
     const { rows } = await builder.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
     const cut = builder
       .query(`CREATE UNIQUE INDEX CONCURRENTLY ${NAME}_stored_once ON ${NAME} (alert_id, host_id)`)

@@ -117,7 +117,7 @@ describe('the maintenance of a store', () => {
   it('stops when the store is closed, also while it waits for others', async () => {
     const hostId = await insertHost(database)
     await makeMonth(database, monthFromNow(-3), hostId, 3)
-    await using reader = await connectClient(database.connectionString)
+    await using reader = await connectClient(database.directConnectionString)
     await reader.query('BEGIN')
     await reader.query('SELECT FROM alerts')
     const store = await openStore(database, { retention: { keepMonths: 1 } })
@@ -155,7 +155,7 @@ describe('F22: a detachment that was cut half way', () => {
   it('waits for older transactions no longer than the lock timeout, and does not stop the rest', async () => {
     const hostId = await insertHost(database)
     const name = await makeMonth(database, monthFromNow(-3), hostId, 3)
-    await using reader = await connectClient(database.connectionString)
+    await using reader = await connectClient(database.directConnectionString)
     await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ')
     await reader.query('SELECT FROM alerts')
     await detachHalfWay(name, reader)
@@ -178,13 +178,13 @@ async function detachHalfWay(
   name: string,
   reader?: Awaited<ReturnType<typeof connectClient>>,
 ): Promise<number> {
-  await using own = await connectClient(database.connectionString)
+  await using own = await connectClient(database.directConnectionString)
   const holder = reader ?? own
   if (!reader) {
     await holder.query('BEGIN')
     await holder.query('SELECT FROM alerts')
   }
-  await using detacher = await connectClient(database.connectionString)
+  await using detacher = await connectClient(database.directConnectionString)
   const { rows } = await detacher.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
   const cut = detacher
     .query(`ALTER TABLE alerts DETACH PARTITION ${name} CONCURRENTLY`)
@@ -236,7 +236,7 @@ describe('F23: the success of the maintenance', () => {
 describe('F25: two maintainers at once', () => {
   it('one works, the other skips quietly, and the result is the same', async () => {
     const [first, second] = [await open(), await open()]
-    await using holder = await connectClient(database.connectionString)
+    await using holder = await connectClient(database.directConnectionString)
     await holder.query('BEGIN')
     await holder.query('LOCK TABLE ONLY alerts IN SHARE UPDATE EXCLUSIVE MODE')
     const working = first.runMaintenance()
@@ -262,7 +262,7 @@ describe('F25: two maintainers at once', () => {
 
   it('holds no lock any more when its session was killed', async () => {
     const store = await open()
-    await using holder = await connectClient(database.connectionString)
+    await using holder = await connectClient(database.directConnectionString)
     await holder.query('BEGIN')
     await holder.query('LOCK TABLE ONLY alerts IN SHARE UPDATE EXCLUSIVE MODE')
     const working = store.runMaintenance().catch((error: unknown) => error)

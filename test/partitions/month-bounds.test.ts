@@ -7,7 +7,7 @@ const database = useTestDatabase()
 let client: pg.Client
 
 beforeAll(async () => {
-  client = new pg.Client({ connectionString: database.connectionString })
+  client = new pg.Client({ connectionString: database.directConnectionString })
   await client.connect()
 })
 afterAll(() => client.end())

@@ -65,7 +65,7 @@ describe('a month can be archived', () => {
 
   it('while alerts are written and its table is held by a long query', async () => {
     const month = await attachedMonth()
-    await using client = await connectClient(database.connectionString)
+    await using client = await connectClient(database.directConnectionString)
     await client.query(`BEGIN; DELETE FROM ${month.table}; LOCK TABLE alerts IN SHARE UPDATE EXCLUSIVE MODE`)
     await requireArchivable(openDatabase(database), month.table, await archiveFolder())
   })

@@ -39,7 +39,7 @@ async function expectNothingLeft(table: string): Promise<void> {
 
 /** Another client, in a transaction of its own. */
 async function openClient(): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: database.connectionString })
+  const client = new pg.Client({ connectionString: database.directConnectionString })
   await client.connect()
   onTestFinished(() => client.end())
   await client.query('BEGIN')

@@ -140,7 +140,7 @@ describe('F26: a retention that is killed', () => {
   }
 
   it('F22: between the two halves of the detachment', async () => {
-    await using reader = await connectClient(database.connectionString)
+    await using reader = await connectClient(database.directConnectionString)
     await reader.query('BEGIN')
     await reader.query('SELECT FROM alerts')
     const { archiveDir, expected, kill } = await startRetaining(50)
@@ -171,7 +171,7 @@ describe('F26: a retention that is killed', () => {
   it('between the archive and the drop', async () => {
     const { archiveDir, expected, kill } = await startRetaining(5000)
     // The drop, and it alone, has to wait for a reader of the detached table.
-    await using reader = await connectClient(database.connectionString)
+    await using reader = await connectClient(database.directConnectionString)
     await archiveBegins(archiveDir)
     await reader.query('BEGIN')
     await reader.query(`SELECT FROM ${NAME}`)

@@ -164,7 +164,7 @@ describe('F20: a month that cannot be retired', () => {
   it('does not stop the others, and is said', async () => {
     await make(-4, -3)
     const [blocked = '', other = ''] = months(-4, -3)
-    await using holder = await connectClient(database.connectionString)
+    await using holder = await connectClient(database.directConnectionString)
     await holder.query('BEGIN')
     await store.applyRetention({ keepMonths: 3 })
     await holder.query(`LOCK TABLE ${blocked} IN ACCESS SHARE MODE`)

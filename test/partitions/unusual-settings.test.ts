@@ -44,7 +44,7 @@ describe('the maintenance, with settings of the database that nobody expects', (
     await database.sql(`ALTER DATABASE ${database.name} SET idle_in_transaction_session_timeout = '100ms'`)
     await makeMonthByHand(database, '2024-07', 'alerts_2024_07')
     await insertAlerts(database, '2024-07', hostId, 20_000)
-    await using reader = await connectClient(database.connectionString)
+    await using reader = await connectClient(database.directConnectionString)
     await reader.query(`SET idle_in_transaction_session_timeout = 0; BEGIN ISOLATION LEVEL REPEATABLE READ`)
     await reader.query('SELECT FROM alerts LIMIT 1')
     await using store = await openStore(database)
@@ -102,7 +102,7 @@ describe('a month that is in use by its own name', () => {
   it('keeps nobody waiting while it is detached: it is left pending and finished later', async () => {
     const month = monthFromNow(-4)
     const name = await makeMonth(database, month, hostId, 3)
-    await using reader = await connectClient(database.connectionString)
+    await using reader = await connectClient(database.directConnectionString)
     await reader.query('BEGIN')
     await reader.query(`SELECT FROM ${name}`)
     await using store = await openStore(database)

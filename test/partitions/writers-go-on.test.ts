@@ -48,7 +48,7 @@ async function writeDuring(during: Promise<unknown>): Promise<{ longestMs: numbe
 }
 
 async function withReader<T>(work: () => Promise<T>): Promise<T> {
-  await using reader = await connectClient(database.connectionString)
+  await using reader = await connectClient(database.directConnectionString)
   await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ')
   await reader.query('SELECT FROM alerts LIMIT 1')
   const result = await work()

@@ -42,7 +42,7 @@ const DEFINITION = 'CREATE UNIQUE INDEX "Odd ""name""" ON public."Odd ""table"""
 
 /** A session that holds up a build for as long as its transaction is open. */
 async function openWriter(): Promise<pg.Client> {
-  const writer = new pg.Client({ connectionString: database.connectionString })
+  const writer = new pg.Client({ connectionString: database.directConnectionString })
   await writer.connect()
   await writer.query('BEGIN')
   await writer.query('INSERT INTO "Odd ""table""" VALUES (1000, 1000)')

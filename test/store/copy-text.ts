@@ -3,7 +3,7 @@ import type { TestDatabase } from '../support/test-database.ts'
 
 /** COPY … FROM STDIN in text form, as psql does it. */
 export async function copyFrom(database: TestDatabase, sql: string, lines: readonly string[]): Promise<void> {
-  const client = new pg.Client({ connectionString: database.connectionString })
+  const client = new pg.Client({ connectionString: database.directConnectionString })
   await client.connect()
   try {
     await client.query(new TextCopy(sql, lines)).done

@@ -32,7 +32,7 @@ async function orphans(): Promise<number> {
 async function withClients<T>(count: number, work: (...clients: pg.Client[]) => Promise<T>): Promise<T> {
   const clients = Array.from(
     { length: count },
-    () => new pg.Client({ connectionString: database.connectionString }),
+    () => new pg.Client({ connectionString: database.directConnectionString }),
   )
   try {
     for (const client of clients) await client.connect()

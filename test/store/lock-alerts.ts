@@ -10,7 +10,7 @@ export interface AlertsLock extends AsyncDisposable {
 }
 
 export async function lockAlerts(database: TestDatabase): Promise<AlertsLock> {
-  const client = new pg.Client({ connectionString: database.connectionString })
+  const client = new pg.Client({ connectionString: database.directConnectionString })
   client.on('error', () => undefined)
   await client.connect()
   await client.query('BEGIN')

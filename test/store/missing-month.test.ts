@@ -43,7 +43,7 @@ describe('F01: a month without a partition', () => {
   })
 
   it('is made once when a second session waits for the first one to make it', async () => {
-    const first = new pg.Client({ connectionString: database.connectionString })
+    const first = new pg.Client({ connectionString: database.directConnectionString })
     await first.connect()
     try {
       await first.query('BEGIN')

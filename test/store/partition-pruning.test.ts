@@ -15,7 +15,7 @@ beforeAll(async () => {
   for (const month of MONTHS) {
     await store.insertAlerts(newAlerts(20, hostId, { receivedAt: `${month}-15T00:00:00Z` }))
   }
-  client = new pg.Client({ connectionString: database.connectionString })
+  client = new pg.Client({ connectionString: database.directConnectionString })
   await client.connect()
   await client.query('ANALYZE')
 })

@@ -29,7 +29,7 @@ async function outcome(work: Promise<unknown>): Promise<string> {
 
 describe('freezing', () => {
   it('holds a statement, with its connection, until the thaw; others go on', async () => {
-    await withWire(database.connectionString, async (client, proxy) => {
+    await withWire(database.directConnectionString, async (client, proxy) => {
       const other = await connect(proxy.connectionString)
       const fault = proxy.inject({
         when: { from: 'client', message: 'Query', text: /INSERT/ },
@@ -48,7 +48,7 @@ describe('freezing', () => {
   })
 
   it('of all: new connections are accepted and silent', async () => {
-    await withWire(database.connectionString, async (client, proxy) => {
+    await withWire(database.directConnectionString, async (client, proxy) => {
       proxy.freezeAll()
       const query = client.query('SELECT 1')
       const late = connect(proxy.connectionString)
@@ -61,7 +61,7 @@ describe('freezing', () => {
   })
 
   it('a client that gives up meanwhile: its statement still arrives after the thaw', async () => {
-    await withWire(database.connectionString, async (client, proxy) => {
+    await withWire(database.directConnectionString, async (client, proxy) => {
       const fault = proxy.inject({ when: { from: 'client', message: 'Query' }, action: 'freeze' })
       const inserted = client.query('INSERT INTO t VALUES (1)').catch(() => undefined)
       await fault.fired
@@ -75,7 +75,7 @@ describe('freezing', () => {
   })
 
   it('in the midst of a large COPY, then cut', async () => {
-    await withWire(database.connectionString, async (client, proxy) => {
+    await withWire(database.directConnectionString, async (client, proxy) => {
       const rows = Array.from({ length: 5000 }, (_, id) => Buffer.from(`${id}\n`.padStart(1000, '0')))
       const fault = proxy.inject({
         when: { from: 'client', message: 'CopyData', nth: 4000 },
@@ -93,7 +93,7 @@ describe('freezing', () => {
 
 describe('the database away', () => {
   it('refuses new connections, leaves those that are open, and comes back on the same port', async () => {
-    await withWire(database.connectionString, async (client, proxy) => {
+    await withWire(database.directConnectionString, async (client, proxy) => {
       const { connectionString } = proxy
       for (let round = 0; round < 3; round++) {
         proxy.refuse()
@@ -107,7 +107,7 @@ describe('the database away', () => {
   })
 
   it('cuts those that are open, too', async () => {
-    await withWire(database.connectionString, async (client, proxy) => {
+    await withWire(database.directConnectionString, async (client, proxy) => {
       proxy.refuse({ cut: true })
       await expect(client.query('SELECT 1')).rejects.toThrow()
       expect(proxy.connections).toBe(0)
@@ -116,7 +116,7 @@ describe('the database away', () => {
   })
 
   it('cutAll: the server has ended them when it resolves', async () => {
-    await using proxy = await startWireProxy({ target: database.connectionString })
+    await using proxy = await startWireProxy({ target: database.directConnectionString })
     const clients = await Promise.all([1, 2, 3].map(() => connect(proxy.connectionString)))
     await clients[0]?.query('BEGIN; LOCK TABLE t')
     await proxy.cutAll()
@@ -130,7 +130,7 @@ describe('closing', () => {
   it.each(['idle', 'frozen', 'delayed', 'copying', 'frozen before the start'])(
     'ends what is %s',
     async state => {
-      const proxy = await startWireProxy({ target: database.connectionString })
+      const proxy = await startWireProxy({ target: database.directConnectionString })
       if (state === 'frozen before the start') proxy.freezeAll()
       const connecting = connect(proxy.connectionString)
       connecting.catch(() => undefined)

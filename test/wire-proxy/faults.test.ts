@@ -94,7 +94,7 @@ const titled = matrix.map((row): readonly [string, Row] => {
 describe('a fault in a statement, and what is stored afterwards', () => {
   for (const clientSees of ['end', 'reset'] as const) {
     it.each(titled)(`%s; client sees ${clientSees}`, async (_, [, work, when, action, ids]) => {
-      await withWire(database.connectionString, async (pgClient, proxy) => {
+      await withWire(database.directConnectionString, async (pgClient, proxy) => {
         const fault = proxy.inject({ when, action, clientSees })
         await expect(work(pgClient)).rejects.toThrow(/terminated|ECONNRESET|EPIPE/)
         await fault.settled
@@ -106,7 +106,7 @@ describe('a fault in a statement, and what is stored afterwards', () => {
   }
 
   it('a result that was passed on before the cut arrives', async () => {
-    await withWire(database.connectionString, async (pgClient, proxy) => {
+    await withWire(database.directConnectionString, async (pgClient, proxy) => {
       const fault = proxy.inject({ when: { ...server('ReadyForQuery'), nth: 1 }, action: 'cut-after' })
       expect(await pgClient.query('SELECT 1 AS one')).toMatchObject({ rows: [{ one: 1 }] })
       await fault.settled
@@ -115,7 +115,7 @@ describe('a fault in a statement, and what is stored afterwards', () => {
   })
 
   it('cut-after leaves the answers to what was sent before', async () => {
-    await using proxy = await startWireProxy({ target: database.connectionString })
+    await using proxy = await startWireProxy({ target: database.directConnectionString })
     const pgClient = await connect(proxy.connectionString)
     const fault = proxy.inject({ when: client('Query', /VALUES \(2\)/), action: 'cut-after' })
     const statement = (id: number) => {
@@ -145,7 +145,7 @@ describe('when PostgreSQL commits', () => {
     ['an extended statement: before ReadyForQuery', extended, server('ReadyForQuery'), [1]],
     ['in a transaction: not before COMMIT', transaction, client('Query', /^COMMIT/), []],
   ])('%s', async (_, work, when, ids) => {
-    await withWire(database.connectionString, async (pgClient, proxy) => {
+    await withWire(database.directConnectionString, async (pgClient, proxy) => {
       const fault = proxy.inject({ when, action: 'freeze' })
       const answer = work(pgClient)
       await fault.fired
@@ -157,8 +157,8 @@ describe('when PostgreSQL commits', () => {
   })
 
   it('several statements in one Query: not at the CommandComplete of the first', async () => {
-    await withWire(database.connectionString, async (pgClient, proxy) => {
-      const holder = await connect(database.connectionString)
+    await withWire(database.directConnectionString, async (pgClient, proxy) => {
+      const holder = await connect(database.directConnectionString)
       await holder.query('SELECT pg_advisory_lock(1)')
       // The second answer pushes the first one out of the server's buffer.
       const sql = `INSERT INTO t VALUES (1); SELECT repeat('x', 20000); SELECT pg_advisory_lock(1)`
@@ -176,7 +176,7 @@ describe('when PostgreSQL commits', () => {
 
 describe('when a fault fires', () => {
   it('counts matches from the n-th, as often as it is told, over all connections', async () => {
-    await using proxy = await startWireProxy({ target: database.connectionString })
+    await using proxy = await startWireProxy({ target: database.directConnectionString })
     const fault = proxy.inject({
       when: { from: 'client', message: 'Query', text: /INSERT/g, nth: 2 },
       action: 'cut-before',
@@ -199,7 +199,7 @@ describe('when a fault fires', () => {
   })
 
   it('delays a message, and keeps the order', async () => {
-    await using proxy = await startWireProxy({ target: database.connectionString })
+    await using proxy = await startWireProxy({ target: database.directConnectionString })
     const pgClient = await connect(proxy.connectionString, true)
     proxy.inject({ when: client('Query', /1/), action: { delayMs: 200 } })
     const start = performance.now()
@@ -210,7 +210,7 @@ describe('when a fault fires', () => {
   })
 
   it('breaks the start of a connection', async () => {
-    await using proxy = await startWireProxy({ target: database.connectionString })
+    await using proxy = await startWireProxy({ target: database.directConnectionString })
     const spec = { action: 'cut-after', when: client('StartupMessage', /database=tripwire_test/) } as const
     const fault = proxy.inject(spec)
     await expect(connect(proxy.connectionString)).rejects.toThrow('terminated')
@@ -219,7 +219,7 @@ describe('when a fault fires', () => {
   })
 
   it('does not wait for ever for a fault that never fired', async () => {
-    const proxy = await startWireProxy({ target: database.connectionString })
+    const proxy = await startWireProxy({ target: database.directConnectionString })
     const fault = proxy.inject({ when: client('Query', /never/), action: 'freeze' })
     await proxy.close()
     await expect(fault.fired).rejects.toThrow('closed before Query /never/ of the client came')
@@ -232,7 +232,7 @@ describe('when a fault fires', () => {
     [{ when: { from: 'client', message: 'Sync', text: /x/ }, action: 'freeze' }, 'has no text'],
     [{ when: { from: 'client', message: 'Terminate' }, action: 'cut-after' }, 'has none'],
   ])('refuses a fault that cannot fire', async (spec, message) => {
-    await using proxy = await startWireProxy({ target: database.connectionString })
+    await using proxy = await startWireProxy({ target: database.directConnectionString })
     expect(() => proxy.inject(spec)).toThrow(message)
   })
 })

@@ -17,7 +17,7 @@ beforeAll(async () => {
 describe('without a fault the proxy passes on', () => {
   it('a large result of many rows', async () => {
     const sql = 'SELECT i, repeat(md5(i::text), 3) AS text FROM generate_series(1, 100000) i'
-    await withWire(database.connectionString, async client => {
+    await withWire(database.directConnectionString, async client => {
       const result = await client.query<{ i: number; text: string }>(sql)
       expect(result.rows).toHaveLength(100_000)
       expect(hash(JSON.stringify(result.rows))).toBe(hash(JSON.stringify(await database.sql(sql))))
@@ -26,7 +26,7 @@ describe('without a fault the proxy passes on', () => {
 
   it('one value of 20 MB, there and back', async () => {
     const value = 'αβγδ-0123456'.repeat(1_300_000)
-    await withWire(database.connectionString, async client => {
+    await withWire(database.directConnectionString, async client => {
       const result = await client.query<{ value: string }>('SELECT $1::text AS value', [value])
       expect(hash(result.rows[0]?.value ?? '')).toBe(hash(value))
     })
@@ -36,7 +36,7 @@ describe('without a fault the proxy passes on', () => {
     const rows = Array.from({ length: 20_000 }, (_, id) =>
       Buffer.from(`${id}\t${'x'.repeat(1000 + (id % 7))}\n`),
     )
-    await withWire(database.connectionString, async client => {
+    await withWire(database.directConnectionString, async client => {
       const copied = client.query(new CopyIn('COPY copied FROM STDIN', rows, true))
       expect(await copied.done).toBe('COPY 20000')
       const read = client.query(new CopyOut('COPY copied TO STDOUT'))
@@ -47,7 +47,7 @@ describe('without a fault the proxy passes on', () => {
 
   it('COPY of one 20 MB chunk, also where a fault looks into it', async () => {
     const row = Buffer.from(`-1\t${'y'.repeat(20_000_000)}\n`)
-    await withWire(database.connectionString, async (client, proxy) => {
+    await withWire(database.directConnectionString, async (client, proxy) => {
       const fault = proxy.inject({
         when: { from: 'client', message: 'CopyData', text: /needle/ },
         action: 'cut-before',
@@ -64,7 +64,7 @@ describe('without a fault the proxy passes on', () => {
   })
 
   it('errors and pipelined extended queries', async () => {
-    await using proxy = await startWireProxy({ target: database.connectionString })
+    await using proxy = await startWireProxy({ target: database.directConnectionString })
     const client = await connect(proxy.connectionString, true)
     await expect(client.query('SELECT 1/0')).rejects.toMatchObject({ code: '22012' })
     const numbers = Array.from({ length: 200 }, (_, index) => index)
@@ -74,7 +74,7 @@ describe('without a fault the proxy passes on', () => {
   })
 
   it('notifications to a client that is silent', async () => {
-    await withWire(database.connectionString, async client => {
+    await withWire(database.directConnectionString, async client => {
       await client.query('LISTEN news')
       const heard = once(client, 'notification')
       await database.sql(`NOTIFY news, 'hello'`)
@@ -83,7 +83,7 @@ describe('without a fault the proxy passes on', () => {
   })
 
   it('a cancel request', async () => {
-    await using proxy = await startWireProxy({ target: database.connectionString })
+    await using proxy = await startWireProxy({ target: database.directConnectionString })
     const client = new pg.Client({ connectionString: proxy.connectionString })
     const keyed = once(client.connection, 'backendKeyData')
     await client.connect()
@@ -103,7 +103,7 @@ describe('without a fault the proxy passes on', () => {
   })
 
   it('an end: nothing is left on either side', async () => {
-    await using proxy = await startWireProxy({ target: database.connectionString })
+    await using proxy = await startWireProxy({ target: database.directConnectionString })
     const clients = await Promise.all(Array.from({ length: 10 }, () => connect(proxy.connectionString)))
     expect(proxy.connections).toBe(10)
     await Promise.all(clients.map(client => client.end()))
@@ -111,7 +111,7 @@ describe('without a fault the proxy passes on', () => {
   })
 
   it('an end that the server makes', async () => {
-    await withWire(database.connectionString, async (client, proxy) => {
+    await withWire(database.directConnectionString, async (client, proxy) => {
       await expect(client.query('SELECT pg_terminate_backend(pg_backend_pid())')).rejects.toMatchObject({
         code: '57P01',
       })
@@ -121,7 +121,7 @@ describe('without a fault the proxy passes on', () => {
 })
 
 it('a client that asks for TLS is told that there is none', async () => {
-  await using proxy = await startWireProxy({ target: database.connectionString })
+  await using proxy = await startWireProxy({ target: database.directConnectionString })
   const client = new pg.Client({ connectionString: proxy.connectionString, ssl: true })
   client.on('error', () => undefined)
   await expect(client.connect()).rejects.toThrow('does not support SSL')
@@ -134,7 +134,7 @@ it('a server that is not there ends the connection', async () => {
 })
 
 it('bytes that are not the protocol end the connection, and only that', async () => {
-  await withWire(database.connectionString, async (client, proxy) => {
+  await withWire(database.directConnectionString, async (client, proxy) => {
     const socket = connectSocket(Number(new URL(proxy.connectionString).port), '127.0.0.1')
     socket.on('error', () => undefined)
     socket.resume()

@@ -51,7 +51,7 @@ it('is null where there is none, and bad input is refused', async () => {
 })
 
 it('goes down the unique index of each month, and reads nothing else', async () => {
-  const client = new pg.Client({ connectionString: database.connectionString })
+  const client = new pg.Client({ connectionString: database.directConnectionString })
   await client.connect()
   try {
     const alert = newAlert(hostId, { receivedAt: '2025-11-20T00:00:00Z' })

@@ -14,7 +14,7 @@ let tablePages: number
 
 beforeAll(async () => {
   await fillMonths(database, PER_MONTH)
-  client = new pg.Client({ connectionString: database.connectionString })
+  client = new pg.Client({ connectionString: database.directConnectionString })
   await client.connect()
   const { rows } = await client.query<{ pages: string }>(
     `SELECT sum(pg_relation_size(inhrelid)) / 8192 AS pages FROM pg_inherits WHERE inhparent = 'alerts'::regclass`,

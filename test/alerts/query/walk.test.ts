@@ -24,7 +24,7 @@ beforeAll(async () => {
   await fillMonths(database, PER_MONTH)
   store = await openStore(database)
   writerHost = await newHost(store)
-  client = new pg.Client({ connectionString: database.connectionString })
+  client = new pg.Client({ connectionString: database.directConnectionString })
   await client.connect()
 }, 180_000)
 afterAll(async () => {

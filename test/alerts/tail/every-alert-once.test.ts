@@ -127,7 +127,7 @@ describe('F41: each committed alert is delivered once to each consumer', () => {
   ) => {
     const order = new EventOrder()
     const connecting = Array.from({ length: SESSIONS + 1 }, () =>
-      WriterSession.connect(database.connectionString, hostId, order),
+      WriterSession.connect(database.directConnectionString, hostId, order),
     )
     const sessions = await Promise.all(connecting)
     const consumers = FILTERS.map(severity => new Consumer({ filter: { hostId, severity } }))

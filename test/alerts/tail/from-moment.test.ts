@@ -28,7 +28,7 @@ async function now(): Promise<string> {
 async function beginInOrder(hostId: string, count: number): Promise<readonly WriterSession[]> {
   const sessions: WriterSession[] = []
   for (let index = 0; index < count; index++) {
-    const session = await WriterSession.connect(database.connectionString, hostId, new EventOrder())
+    const session = await WriterSession.connect(database.directConnectionString, hostId, new EventOrder())
     await session.begin()
     await session.sql('SELECT pg_current_xact_id()')
     sessions.push(session)

@@ -15,7 +15,7 @@ let client: Client
 let spans: { oldest: string; newest: string; xmins: string }[]
 
 beforeAll(async () => {
-  client = await connectClient(database.connectionString)
+  client = await connectClient(database.directConnectionString)
   await client.query('SELECT ensure_alert_partitions(3)')
   await client.query(`INSERT INTO hosts (host_id, hostname) VALUES ('${HOST}', 'h')`)
   for (let batch = 0; batch < BATCHES; batch++) {

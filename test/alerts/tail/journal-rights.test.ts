@@ -10,7 +10,7 @@ beforeAll(() => database.sql(`CREATE ROLE ${role}`))
 afterAll(() => database.sql(`DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`))
 
 it('functions of the journal call none that another role made, where it may create in the schema', async () => {
-  await using client = await connectClient(database.connectionString)
+  await using client = await connectClient(database.directConnectionString)
   await client.query(`
     GRANT CREATE, USAGE ON SCHEMA public TO ${role};
     SET ROLE ${role};

@@ -8,7 +8,7 @@ const database = useTestDatabase()
 it('F41: expires every tail instead of missing alerts, when all of them are written anew', async () => {
   await using store = await openStore(database)
   // The numbers of transactions that run stay within reach of a journal that is begun anew.
-  await using running = await connectClient(database.connectionString)
+  await using running = await connectClient(database.directConnectionString)
   await running.query('BEGIN')
   await running.query('SELECT pg_current_xact_id()')
   const hostId = await newHost(store)

@@ -28,7 +28,7 @@ const idsOf = (alerts: readonly { readonly alertId?: string | undefined }[]) =>
   alerts.map(({ alertId }) => alertId)
 
 async function withWriter(hostId: string, work: (writer: WriterSession) => Promise<void>): Promise<void> {
-  const writer = await WriterSession.connect(database.connectionString, hostId, new EventOrder())
+  const writer = await WriterSession.connect(database.directConnectionString, hostId, new EventOrder())
   try {
     await work(writer)
   } finally {

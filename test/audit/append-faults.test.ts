@@ -129,11 +129,11 @@ describe('F03: a connection that is cut', () => {
 
 /** As an administrator can set it for all who come after. */
 async function withDefaultIsolation(level: string, work: () => Promise<void>): Promise<void> {
-  await database.sql(`ALTER DATABASE ${database.name} SET default_transaction_isolation = '${level}'`)
+  await database.alter(`SET default_transaction_isolation = '${level}'`)
   try {
     await work()
   } finally {
-    await database.sql(`ALTER DATABASE ${database.name} RESET default_transaction_isolation`)
+    await database.alter('RESET default_transaction_isolation')
   }
 }
 

@@ -265,7 +265,7 @@ describe('a verification', () => {
   })
 
   it('is not cut by a time limit of the database', async () => {
-    await database.sql(`ALTER DATABASE ${database.name} SET statement_timeout = '1s'`)
+    await database.alter("SET statement_timeout = '1s'")
     const other = await openStore(database)
     try {
       const locked = database.sql(
@@ -281,7 +281,7 @@ describe('a verification', () => {
       expect((await other.verifyAuditChain()).entries).toBeGreaterThan(0)
       await locked
     } finally {
-      await database.sql(`ALTER DATABASE ${database.name} RESET statement_timeout`)
+      await database.alter('RESET statement_timeout')
       await other.close()
     }
   })

@@ -8,16 +8,13 @@ import { newAlerts, newHost, openStore, rejection } from '../store/fixtures.ts'
 import { lockAlerts } from '../store/lock-alerts.ts'
 import { startTcpProxy } from '../store/tcp-proxy.ts'
 import { withDatabaseName } from '../support/admin-sql.ts'
+import { withSettings } from '../support/session-settings.ts'
 import { useTestDatabase } from '../support/test-database.ts'
 import { checkOf, examine, makeHealthy, monthAhead, problemsOf } from './support.ts'
 
 const database = useTestDatabase()
 const { connectionString } = database
 beforeAll(() => makeHealthy(database))
-
-const withOptions = (options: string) => ({
-  connectionString: `${connectionString}?options=${encodeURIComponent(options)}`,
-})
 
 describe('a diagnosis', () => {
   it('of a healthy database has every check, in the order of the list, and finds nothing', async () => {
@@ -78,7 +75,7 @@ describe('a diagnosis', () => {
 
   it('works in another schema, named by search_path', async () => {
     await database.sql('CREATE SCHEMA other')
-    const other = withOptions('-csearch_path=other')
+    const other = withSettings(database, { search_path: 'other' })
     expect(checkOf(await examine(other), 'schema-version').status).toBe('finding')
     await migrateUp(other)
     await makeHealthy(other)
@@ -96,9 +93,12 @@ describe('a diagnosis', () => {
   })
 
   it('does not depend on how a session prints dates and numbers', async () => {
-    const odd = withOptions(
-      '-cTimeZone=Asia/Kathmandu -cDateStyle=German -cextra_float_digits=-10 -cIntervalStyle=iso_8601',
-    )
+    const odd = withSettings(database, {
+      TimeZone: 'Asia/Kathmandu',
+      DateStyle: 'German',
+      extra_float_digits: '-10',
+      IntervalStyle: 'iso_8601',
+    })
     const [plain, other] = [await examine(database), await examine(odd)]
     for (const name of CHECK_NAMES) {
       if (name !== 'clock-skew') expect(checkOf(other, name)).toEqual(checkOf(plain, name))
@@ -113,7 +113,7 @@ describe('a diagnosis changes nothing and waits for nobody', () => {
     const before = await contentOf()
     await examine(database, { keepMonths: 0, minHorizonDays: 3650 })
     expect(await contentOf()).toEqual(before)
-    const readOnly = await examine(withOptions('-cdefault_transaction_read_only=on'))
+    const readOnly = await examine(withSettings(database, { default_transaction_read_only: 'on' }))
     expect(readOnly.checks.filter(({ status }) => status === 'unchecked')).toEqual([])
   })
 

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { insertAlerts, insertHost, makeMonthByHand } from '../partitions/fixtures.ts'
-import { withDatabaseName } from '../support/admin-sql.ts'
 import { useTestDatabase } from '../support/test-database.ts'
 import { checkOf, examine, expectFoundAndMended, makeHealthy, problemsOf } from './support.ts'
 
@@ -129,7 +128,7 @@ describe('not-a-table', () => {
 
   it('finds a foreign table, and brings its alerts home', async () => {
     const before = await contentOfMonth()
-    const { hostname, port, username, password } = new URL(database.connectionString)
+    const { hostname, port, username, password } = new URL(database.directConnectionString)
     await database.sql(`
       CREATE EXTENSION postgres_fdw;
       CREATE SERVER archive FOREIGN DATA WRAPPER postgres_fdw
@@ -175,10 +174,13 @@ describe('incomplete-partition', () => {
   })
 })
 
+/** What a session begins with. One that a pooler keeps began before, so the doctor goes past it. */
+const direct = { connectionString: database.directConnectionString }
+
 describe('session-settings', () => {
   it('finds a database in which every session begins read-only', async () => {
-    await database.sql(`ALTER DATABASE ${database.name} SET default_transaction_read_only = on`)
-    const found = await expectFoundAndMended(database, ['session-settings: default_transaction_read_only'])
+    await database.alter('SET default_transaction_read_only = on')
+    const found = await expectFoundAndMended(direct, ['session-settings: default_transaction_read_only'])
     expect(checkOf(found, 'session-settings').message).toBe('default_transaction_read_only = on')
   })
 
@@ -189,7 +191,7 @@ describe('session-settings', () => {
       ALTER ROLE ${role} SET default_transaction_read_only = on;
       ALTER ROLE ${role} IN DATABASE ${database.name} SET session_replication_role = replica`)
     try {
-      const url = new URL(withDatabaseName(database.connectionString, database.name))
+      const url = new URL(direct.connectionString)
       url.username = role
       url.password = 'x'
       await expectFoundAndMended({ connectionString: url.toString() }, [

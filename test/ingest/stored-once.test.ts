@@ -263,7 +263,7 @@ describe('F01: the first alerts of a month', () => {
   it.each(['Pacific/Kiritimati', 'America/Los_Angeles'])(
     'are stored once on both sides of its edge, with the session in %s',
     async zone => {
-      await database.sql(`ALTER DATABASE ${database.name} SET TimeZone = '${zone}'`)
+      await database.alter(`SET TimeZone = '${zone}'`)
       try {
         const { store, hostId } = await open()
         const edge = Date.UTC(zone.startsWith('P') ? 2015 : 2016, 3)
@@ -281,7 +281,7 @@ describe('F01: the first alerts of a month', () => {
           ['m04', 2],
         ])
       } finally {
-        await database.sql(`ALTER DATABASE ${database.name} RESET TimeZone`)
+        await database.alter('RESET TimeZone')
       }
     },
   )

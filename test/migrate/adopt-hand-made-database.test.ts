@@ -2,6 +2,7 @@ import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { migrateUp, migrationStatus, planMigrateUp, Store } from '../../src/index.ts'
 import { runCli } from '../cli/run-cli.ts'
 import { openStore, rejection } from '../store/fixtures.ts'
+import { withSettings } from '../support/session-settings.ts'
 import { useTestDatabase } from '../support/test-database.ts'
 import {
   HAND_MADE_CHANGES,
@@ -78,7 +79,7 @@ describe('a database that was made by hand', () => {
       'DROP SCHEMA IF EXISTS other CASCADE; ALTER SCHEMA public RENAME TO other; CREATE SCHEMA public',
     )
     await database.sql('CREATE TABLE hosts (something_else TEXT NOT NULL)')
-    const other = { connectionString: `${connectionString}?options=-csearch_path%3Dother` }
+    const other = withSettings(database, { search_path: 'other' })
     const rows = await rememberRows(database, 4, 'other')
     const applied = await migrateUp(other)
     expect(applied.filter(each => each.wasAdopted)).toHaveLength(4)

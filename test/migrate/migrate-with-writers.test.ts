@@ -171,7 +171,7 @@ describe('the indexes of months with rows', () => {
   })
 
   it('take their time where the server ends idle transactions', async () => {
-    await database.sql(`ALTER DATABASE ${database.name} SET idle_in_transaction_session_timeout = '100ms'`)
+    await database.alter("SET idle_in_transaction_session_timeout = '100ms'")
     const writer = await openSession(
       'SET idle_in_transaction_session_timeout = 0',
       'BEGIN',
@@ -191,7 +191,7 @@ describe('the indexes of months with rows', () => {
     await writer.query('COMMIT')
     await writer.end()
     expect((await migrating)[0]?.version).toBe(5)
-    await database.sql(`ALTER DATABASE ${database.name} RESET idle_in_transaction_session_timeout`)
+    await database.alter('RESET idle_in_transaction_session_timeout')
   })
 
   it('that somebody built beforehand, as the plan shows them, are taken over', async () => {

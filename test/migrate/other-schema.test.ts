@@ -1,13 +1,12 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { migrateDown, migrateUp, migrationStatus } from '../../src/index.ts'
 import { newAlerts, newHost, openStore, rejection } from '../store/fixtures.ts'
+import { withSettings } from '../support/session-settings.ts'
 import { useTestDatabase } from '../support/test-database.ts'
 import { describeSchema, newestVersion } from './fixtures.ts'
 
 const database = useTestDatabase('empty')
-const inSchema = (schema: string) => ({
-  connectionString: `${database.connectionString}?options=-csearch_path%3D${schema}`,
-})
+const inSchema = (schema: string) => withSettings(database, { search_path: schema })
 beforeAll(async () => {
   await database.sql('CREATE SCHEMA other')
 })

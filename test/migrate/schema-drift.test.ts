@@ -5,6 +5,7 @@ import { findSchemaDrift, SCHEMA_FILE, type SchemaDifference } from '../../src/m
 import { renderSnapshot, takeSchemaSnapshot } from '../../src/migrate/schema-snapshot.ts'
 import { readStatement, readStatements } from '../../src/migrate/schema-statement.ts'
 import { Database, type QueryRunner } from '../../src/pg/database.ts'
+import { withSettings } from '../support/session-settings.ts'
 import { useTestDatabase } from '../support/test-database.ts'
 
 const database = useTestDatabase()
@@ -408,7 +409,7 @@ describe('the text of a snapshot', () => {
 
 describe('in another schema', () => {
   const other = useTestDatabase('empty')
-  const connectionString = `${other.connectionString}?options=-csearch_path%3D%22Other%E2%82%AC%22,public`
+  const { connectionString } = withSettings(other, { search_path: '"Other€",public' })
 
   beforeAll(async () => {
     await other.sql('CREATE SCHEMA "Other€"')
@@ -431,8 +432,8 @@ describe('in another schema', () => {
 
   it('is looked at where the search_path begins with a schema that holds nothing of ours', async () => {
     await other.sql('CREATE SCHEMA empty_one')
-    const both = connectionString.replace('search_path%3D', 'search_path%3Dempty_one,')
-    expect(await driftOf(both)).toEqual([])
+    const both = withSettings(other, { search_path: 'empty_one,"Other€",public' })
+    expect(await driftOf(both.connectionString)).toEqual([])
   })
 
   it('is refused where there is none', async () => {

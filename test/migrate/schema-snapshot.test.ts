@@ -70,7 +70,6 @@ test.each([
 
 test('the session of the caller does not change the text', async () => {
   const before = await schemaFileOf(database.connectionString)
-  await database.sql(`ALTER DATABASE ${database.name} SET TimeZone = 'Asia/Kathmandu'`)
-  await database.sql(`ALTER DATABASE ${database.name} SET DateStyle = 'German'`)
+  await database.alter(`SET TimeZone = 'Asia/Kathmandu'`, `SET DateStyle = 'German'`)
   expect(firstDifference(before, await schemaFileOf(database.connectionString))).toBeUndefined()
 })

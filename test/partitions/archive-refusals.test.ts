@@ -3,14 +3,9 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { writeArchive } from '../../src/partitions/archive/write-archive.ts'
 import { rejection } from '../store/fixtures.ts'
+import { withSettings } from '../support/session-settings.ts'
 import { useTestDatabase } from '../support/test-database.ts'
-import {
-  archiveFolder,
-  archiveRequest,
-  detachedMonth,
-  openDatabase,
-  withSettings,
-} from './archive-support.ts'
+import { archiveFolder, archiveRequest, detachedMonth, openDatabase } from './archive-support.ts'
 
 const database = useTestDatabase()
 

@@ -115,15 +115,6 @@ export async function insertAlert(
     VALUES ('${alertId}', '${hostId}', '${receivedAt}', 'FILE', '${ruleName}', ${detail}, 'WARN', '${receivedAt}')`)
 }
 
-/** The same database, with settings of the session. */
-export function withSettings(
-  database: TestDatabase,
-  settings: Readonly<Record<string, string>>,
-): { readonly connectionString: string } {
-  const options = Object.entries(settings).map(([name, value]) => `-c${name}=${value}`)
-  return { connectionString: `${database.connectionString}?options=${encodeURIComponent(options.join(' '))}` }
-}
-
 /** Every column of every row, as PostgreSQL writes it as text and as it sends it in binary form. */
 export async function imageOf(database: TestDatabase, table: string): Promise<unknown> {
   const [image] = await database.sql(`

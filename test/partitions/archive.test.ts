@@ -14,6 +14,7 @@ import { readArchive, verifyArchive } from '../../src/partitions/archive/verify-
 import { writeArchive } from '../../src/partitions/archive/write-archive.ts'
 import { openStore } from '../store/fixtures.ts'
 import { runAdminSql, withDatabaseName } from '../support/admin-sql.ts'
+import { withSettings } from '../support/session-settings.ts'
 import { type TestDatabase, useTestDatabase } from '../support/test-database.ts'
 import {
   archiveFolder,
@@ -24,7 +25,6 @@ import {
   nextMonth,
   openDatabase,
   SCHEMA_VERSION,
-  withSettings,
 } from './archive-support.ts'
 
 const database = useTestDatabase()

@@ -4,6 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { requireArchivable } from '../../src/partitions/archive/require-archivable.ts'
 import { rejection } from '../store/fixtures.ts'
 import { mountDisk, NO_MOUNT } from '../support/mount-disk.ts'
+import { withSettings } from '../support/session-settings.ts'
 import { useTestDatabase } from '../support/test-database.ts'
 import {
   archiveFolder,
@@ -13,7 +14,6 @@ import {
   nextMonth,
   openDatabase,
   type TestMonth,
-  withSettings,
 } from './archive-support.ts'
 import { connectClient } from './fixtures.ts'
 

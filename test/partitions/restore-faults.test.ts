@@ -3,6 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { writeArchive } from '../../src/partitions/archive/write-archive.ts'
 import { restorePartition } from '../../src/partitions/restore-partition.ts'
 import { rejection } from '../store/fixtures.ts'
+import { withSettings } from '../support/session-settings.ts'
 import { useTestDatabase } from '../support/test-database.ts'
 import type { FaultSpec } from '../support/wire-proxy.ts'
 import {
@@ -14,7 +15,6 @@ import {
   openDatabase,
   openProxy,
   tableExists,
-  withSettings,
 } from './archive-support.ts'
 
 const database = useTestDatabase()

@@ -6,6 +6,7 @@ import type { Archive } from '../../src/partitions/archive/manifest.ts'
 import { writeArchive } from '../../src/partitions/archive/write-archive.ts'
 import { restorePartition } from '../../src/partitions/restore-partition.ts'
 import { newAlert, newHost, openStore, rejection } from '../store/fixtures.ts'
+import { withSettings } from '../support/session-settings.ts'
 import { useTestDatabase } from '../support/test-database.ts'
 import {
   archiveFolder,
@@ -20,7 +21,6 @@ import {
   openProxy,
   type TestMonth,
   tableExists,
-  withSettings,
 } from './archive-support.ts'
 
 const database = useTestDatabase()
@@ -171,9 +171,7 @@ describe('a restored month', () => {
 
   it('goes to the schema of alerts', async () => {
     await database.sql('CREATE SCHEMA other')
-    const other = {
-      connectionString: withSettings(database, { search_path: 'other,public' }).connectionString,
-    }
+    const other = withSettings(database, { search_path: 'other,public' })
     await migrateUp(other)
     await using store = await openStore(other)
     const hostId = await newHost(store)

@@ -23,7 +23,7 @@ beforeAll(async () => {
   hostId = await insertHost(database)
 })
 afterEach(async () => {
-  await database.sql(`ALTER DATABASE ${database.name} RESET ALL`)
+  await database.alter('RESET ALL')
   for (const name of await partitionNames(database)) await database.sql(`DROP TABLE ${name}`)
   await database.sql('DELETE FROM alert_partition_retirements')
 })
@@ -32,7 +32,7 @@ describe('the maintenance, with settings of the database that nobody expects', (
   it.each(['repeatable read', 'serializable'])(
     'completes a month with default_transaction_isolation %s',
     async level => {
-      await database.sql(`ALTER DATABASE ${database.name} SET default_transaction_isolation = '${level}'`)
+      await database.alter(`SET default_transaction_isolation = '${level}'`)
       await makeMonthByHand(database, '2024-07', 'alerts_2024_07')
       await insertAlerts(database, '2024-07', hostId, 20_000)
       await using store = await openStore(database)
@@ -41,7 +41,7 @@ describe('the maintenance, with settings of the database that nobody expects', (
   )
 
   it('outlives the idle limits of the database', async () => {
-    await database.sql(`ALTER DATABASE ${database.name} SET idle_in_transaction_session_timeout = '100ms'`)
+    await database.alter("SET idle_in_transaction_session_timeout = '100ms'")
     await makeMonthByHand(database, '2024-07', 'alerts_2024_07')
     await insertAlerts(database, '2024-07', hostId, 20_000)
     await using reader = await connectClient(database.directConnectionString)

@@ -2,14 +2,15 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Database } from '../../src/pg/database.ts'
 import { useTestDatabase } from '../support/test-database.ts'
 
-const database = useTestDatabase('empty')
+/** Where a pooler stands between, nothing is prepared: see test/pgbouncer/prepared-statements.test.ts. */
+const { directConnectionString, sql } = useTestDatabase('empty')
 const READ = 'SELECT * FROM things WHERE id = $1'
 const REPEATED = { isRepeated: true }
 let db: Database
 
 const open = (preparedStatements: boolean) =>
   new Database({
-    connectionString: database.connectionString,
+    connectionString: directConnectionString,
     maxConnections: 1,
     connectTimeoutMs: 10_000,
     applicationName: 'preparer',
@@ -21,8 +22,8 @@ const prepared = async () =>
   (await db.query<{ statement: string }>('SELECT statement FROM pg_prepared_statements')).rows
 
 beforeEach(async () => {
-  await database.sql('DROP TABLE IF EXISTS things')
-  await database.sql(`CREATE TABLE things AS SELECT 1 AS id, 'one' AS name`)
+  await sql('DROP TABLE IF EXISTS things')
+  await sql(`CREATE TABLE things AS SELECT 1 AS id, 'one' AS name`)
   db = open(true)
 })
 afterEach(() => db.close())
@@ -51,7 +52,7 @@ describe('a statement that is repeated', () => {
 
   it('goes on after its table was changed', async () => {
     await db.query(READ, [1], REPEATED)
-    await database.sql('ALTER TABLE things ADD COLUMN colour TEXT')
+    await sql('ALTER TABLE things ADD COLUMN colour TEXT')
     for (let times = 0; times < 2; times++) {
       expect((await db.query(READ, [1], REPEATED)).rows).toEqual([{ id: 1, name: 'one', colour: null }])
     }

@@ -79,8 +79,7 @@ describe('F01: a month without a partition', () => {
     ['Asia/Shanghai', 'SQL, MDY', '2015-09', '2015-10'],
     ['Europe/Berlin', 'German, DMY', '2016-10', '2016-11'],
   ])('begins and ends in UTC with TimeZone %s and DateStyle %s', async (timeZone, dateStyle, month, next) => {
-    await database.sql(`ALTER DATABASE ${database.name} SET TimeZone = '${timeZone}'`)
-    await database.sql(`ALTER DATABASE ${database.name} SET DateStyle = '${dateStyle}'`)
+    await database.alter(`SET TimeZone = '${timeZone}'`, `SET DateStyle = '${dateStyle}'`)
     try {
       await using store = await openStore(database)
       const hostId = await newHost(store)
@@ -90,7 +89,7 @@ describe('F01: a month without a partition', () => {
       ])
       expect(receipts.map(receipt => receipt.outcome)).toEqual(['stored', 'stored'])
     } finally {
-      await database.sql(`ALTER DATABASE ${database.name} RESET ALL`)
+      await database.alter('RESET ALL')
     }
     const rows = await database.sql(
       `SELECT pg_get_expr(relpartbound, oid) AS bounds FROM pg_class WHERE relname = 'alerts_y${month.replace('-', 'm')}'`,

@@ -25,14 +25,13 @@ describe.each([
   let store: Store
   let hostId: string
   beforeAll(async () => {
-    await database.sql(`ALTER DATABASE ${database.name} SET TimeZone = '${timeZone}'`)
-    await database.sql(`ALTER DATABASE ${database.name} SET DateStyle = '${dateStyle}'`)
+    await database.alter(`SET TimeZone = '${timeZone}'`, `SET DateStyle = '${dateStyle}'`)
     store = await openStore(database)
     hostId = await newHost(store)
   })
   afterAll(async () => {
     await store.close()
-    await database.sql(`ALTER DATABASE ${database.name} RESET ALL`)
+    await database.alter('RESET ALL')
   })
 
   it('a host keeps the microseconds of lastSeen', async () => {

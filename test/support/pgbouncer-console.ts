@@ -1,4 +1,5 @@
 /** What the admin console of PgBouncer tells about one database, and does to it. */
+import { expect, vi } from 'vitest'
 import { runAdminSql, withDatabaseName } from './admin-sql.ts'
 
 /** A connection between PgBouncer and the server. */
@@ -29,6 +30,18 @@ export async function listServerConnections(
 ): Promise<readonly ServerConnection[]> {
   const rows = await rowsOf(poolerUrl, database, 'SHOW SERVERS')
   return rows.map(row => ({ role: String(row['user']), pid: Number(row['remote_pid']) }))
+}
+
+/** Until PgBouncer has ended its connections to the server in a database. Clients stay, and get new ones. */
+export async function renewServerConnections(poolerUrl: string, database: string): Promise<void> {
+  const before = await listServerConnections(poolerUrl, database)
+  if (before.length === 0) return
+  await command(poolerUrl, `RECONNECT ${database}`)
+  const kept = async () => {
+    const pids = (await listServerConnections(poolerUrl, database)).map(({ pid }) => pid)
+    return before.filter(({ pid }) => pids.includes(pid))
+  }
+  await vi.waitFor(async () => expect(await kept()).toEqual([]), { timeout: 20_000 })
 }
 
 /** Ends every connection that PgBouncer has in a database, to clients and to the server. No client can come afterwards. */

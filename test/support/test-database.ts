@@ -1,6 +1,11 @@
 import { afterAll, beforeAll, inject } from 'vitest'
 import { runAdminSql, withDatabaseName } from './admin-sql.ts'
-import { endConnections, listClients, listServerConnections } from './pgbouncer-console.ts'
+import {
+  endConnections,
+  listClients,
+  listServerConnections,
+  renewServerConnections,
+} from './pgbouncer-console.ts'
 import { expectNothingLeft } from './pooler-leftovers.ts'
 
 export interface TestDatabase {
@@ -11,6 +16,10 @@ export interface TestDatabase {
   readonly directConnectionString: string
   /** Runs SQL as another client would, past a pooler. */
   sql(text: string): Promise<readonly Record<string, unknown>[]>
+  /** Runs ALTER DATABASE with each clause. What a pooler keeps is renewed, so that whoever comes later meets the new settings. */
+  alter(...clauses: readonly string[]): Promise<void>
+  /** Ends the connections to the server that a pooler keeps, once no transaction uses them. */
+  renewPooledConnections(): Promise<void>
 }
 
 const GONE_WITHIN_MS = 5000
@@ -27,11 +36,19 @@ export function useTestDatabase(from: 'migrated' | 'empty' = 'migrated'): TestDa
   const poolerUrl = inject('poolerUrl')
   const name = `tripwire_test_${process.pid}_${Date.now().toString(36)}_${counter++}`
   const directConnectionString = withDatabaseName(adminUrl, name)
+  const renewPooledConnections = async () => {
+    if (poolerUrl !== undefined) await renewServerConnections(poolerUrl, name)
+  }
   const database: TestDatabase = {
     name,
     connectionString: withDatabaseName(poolerUrl ?? adminUrl, name),
     directConnectionString,
     sql: text => runAdminSql(directConnectionString, text),
+    alter: async (...clauses) => {
+      for (const clause of clauses) await runAdminSql(adminUrl, `ALTER DATABASE ${name} ${clause}`)
+      await renewPooledConnections()
+    },
+    renewPooledConnections,
   }
 
   beforeAll(async () => {

@@ -32,7 +32,7 @@ describe('F42: notifications', () => {
   it('are sent after the commit, small and the same for any flush', async () => {
     await using store = await openStore(database)
     const hostId = await newHost(store)
-    const listener = await connect(database.connectionString)
+    const listener = await connect(database.directConnectionString)
     const payloads: unknown[] = []
     const counts: Promise<unknown>[] = []
     listener.on('notification', ({ channel, payload }) => {
@@ -51,7 +51,8 @@ describe('F42: notifications', () => {
   })
 
   it('cost latency alone when nobody can listen: the tail looks by itself, and listens again', async () => {
-    await using store = await openStore(database)
+    // Nobody listens through a pooler.
+    await using store = await openStore({ connectionString: database.directConnectionString })
     const hostId = await newHost(store)
     const consumer = new Consumer({ filter: { hostId } })
     await consumer.start(store)

@@ -198,9 +198,10 @@ describe('a resume token', () => {
     const copy = `${database.name}_copy`
     const adminUrl = inject('adminUrl')
     await store.close()
+    await database.renewPooledConnections()
     await runAdminSql(adminUrl, `CREATE DATABASE ${copy} TEMPLATE ${database.name}`)
     store = await openStore(database)
-    const copied = await openStore({ connectionString: withDatabaseName(adminUrl, copy) })
+    const copied = await openStore({ connectionString: withDatabaseName(database.connectionString, copy) })
     try {
       expect(await failureOf(token, copied)).toMatchObject({
         code: 'TAIL_EXPIRED',

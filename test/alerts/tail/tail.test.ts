@@ -52,7 +52,9 @@ describe('a tail', () => {
 
   it('wakes when a flush of another store ends, long before it would look by itself', async () => {
     const hostId = await newHost(store)
-    await using tail = store.tailAlerts({ filter: { hostId }, pollIntervalMs: 3_600_000 })
+    // Nobody listens through a pooler.
+    await using listener = await openStore({ connectionString: database.directConnectionString })
+    await using tail = listener.tailAlerts({ filter: { hostId }, pollIntervalMs: 3_600_000 })
     await tail.started()
     const listening = `SELECT count(*)::int AS count FROM pg_stat_activity WHERE datname = '${database.name}' AND query LIKE 'LISTEN%'`
     await expect.poll(async () => (await database.sql(listening))[0]).toEqual({ count: 1 })

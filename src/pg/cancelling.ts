@@ -10,15 +10,18 @@ const LONGEST_CANCEL_MS = 5000
 export class Cancelling {
   readonly #client: pg.PoolClient
   readonly #signal: AbortSignal | undefined
+  readonly #connectionString: string
   readonly #cancel = () => this.#begin()
   readonly #requests: Promise<void>[] = []
   #repeating: NodeJS.Timeout | undefined
   #breaking: NodeJS.Timeout | undefined
   #isBroken = false
 
-  constructor(client: pg.PoolClient, signal: AbortSignal | undefined) {
+  /** @param connectionString with which the connection was made. */
+  constructor(client: pg.PoolClient, signal: AbortSignal | undefined, connectionString: string) {
     this.#client = client
     this.#signal = signal
+    this.#connectionString = connectionString
     if (signal?.aborted) this.#begin()
     else signal?.addEventListener('abort', this.#cancel)
   }
@@ -34,7 +37,7 @@ export class Cancelling {
   }
 
   #begin(): void {
-    const request = () => void this.#requests.push(sendCancelRequest(this.#client))
+    const request = () => void this.#requests.push(sendCancelRequest(this.#client, this.#connectionString))
     request()
     this.#repeating = setInterval(request, REPEAT_MS)
     this.#breaking = setTimeout(() => {

@@ -12,7 +12,14 @@ export interface WireShared {
   readonly target: WireAddress
   readonly faults: FaultPlan
   readonly log: WireLog
+  /** Whether a client that asks for TLS may have it from the server. What is said then cannot be read. */
+  readonly passesTls: () => boolean
+  /** Sees what each side sends, as it arrives. */
+  readonly watch: (from: Side, chunk: Buffer) => void
 }
+
+/** How a TLS handshake begins. */
+const TLS_HANDSHAKE = 0x16
 
 /** Each of these, when it reaches the server, is answered by one ReadyForQuery. */
 const ENDS_A_ROUND: ReadonlySet<WireMessage> = new Set<WireMessage>(['Query', 'Sync', 'FunctionCall'])
@@ -69,6 +76,9 @@ export class WireConnection {
   readonly #delays = new AbortController()
   readonly #pumps: Pump[] = []
   #isCut = false
+  /** Encrypted from here on. */
+  #isOpaque = false
+  #hasBegun = false
   /** Rounds that the server owes or owed an answer. The first is the startup. */
   #roundsSent = 1
   #roundsAnswered = 0
@@ -149,6 +159,11 @@ export class WireConnection {
   }
 
   async #pass(from: Side, flow: Flow, chunk: Buffer): Promise<void> {
+    this.#shared.watch(from, chunk)
+    if (this.#isOpaque || this.#beginsWithTls(from, chunk)) {
+      flow.waiting.push(chunk)
+      return this.#flush(flow)
+    }
     for (const piece of flow.splitter.push(chunk)) {
       const hit = piece.start ? this.#arrived(from, piece) : undefined
       if (hit !== undefined) await this.#act(from, flow, hit)
@@ -224,9 +239,22 @@ export class WireConnection {
       return !swallows || AWAITED.has(piece.message)
     }
     if (piece.message !== 'SSLRequest' && piece.message !== 'GSSENCRequest') return true
+    if (piece.message === 'SSLRequest' && this.#shared.passesTls()) {
+      this.#isOpaque = true
+      return true
+    }
     // Encrypted traffic could not be read, so the proxy refuses on the server's behalf.
     this.#client.write('N')
     return false
+  }
+
+  /** A client that does not ask before. */
+  #beginsWithTls(from: Side, chunk: Buffer): boolean {
+    if (from !== 'client' || this.#hasBegun) return false
+    this.#hasBegun = true
+    this.#isOpaque = chunk[0] === TLS_HANDSHAKE && this.#shared.passesTls()
+    if (this.#isOpaque) this.#shared.log.add(this.id, from, 'proxy', 'TLS without a request')
+    return this.#isOpaque
   }
 
   /** Counts an answered round. True when it was the last one to be waited for. */

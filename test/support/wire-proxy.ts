@@ -2,9 +2,10 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ConnectionOptions, parse } from 'pg-connection-string'
-import { type WireAddress, WireConnection } from './wire-connection.ts'
+import { type WireAddress, WireConnection, type WireShared } from './wire-connection.ts'
 import { type Fault, FaultPlan, type FaultSpec } from './wire-faults.ts'
 import { WireLog } from './wire-log.ts'
+import type { Side } from './wire-messages.ts'
 
 export type { ClientSees, Fault, FaultAction, FaultSpec, Firing, MessageMatch } from './wire-faults.ts'
 
@@ -13,11 +14,20 @@ const HOST = '127.0.0.1'
 export interface WireProxyOptions {
   /** The connection string of the database. */
   readonly target: string
+  /**
+   * What becomes of a client that asks for TLS. `refused`: the proxy says on the server's behalf that there is none. `passed`: the server
+   * answers; what is said then is passed on, and no fault can be set off by it. Defaults to `refused`.
+   */
+  readonly tls?: 'refused' | 'passed'
+  /** Sees what each side sends, as it arrives. */
+  readonly watch?: (from: Side, chunk: Buffer) => void
 }
 
 export interface WireProxy extends AsyncDisposable {
-  /** The same user, password, database and options, through the proxy and without TLS. */
+  /** The same user, password, database and options, through the proxy. Without TLS, unless that is passed. */
   readonly connectionString: string
+  /** For connections that begin from now on. */
+  tls: 'refused' | 'passed'
   /** Connections that are neither cut nor closed, frozen ones too. */
   readonly connections: number
   /** The last thousand things that happened, a line each. */
@@ -74,17 +84,21 @@ export interface WireProxy extends AsyncDisposable {
  *   its socket meanwhile goes unnoticed by the other one, as when a network swallows the packets.
  * - `delayMs`: passes the message on later, and all that follows it in this direction.
  *
- * Limits: no TLS (the proxy answers SSLRequest with no). `cut-after` counts answers, and a Sync in the midst of a
+ * Limits: nothing of this with TLS. `cut-after` counts answers, and a Sync in the midst of a
  * COPY FROM STDIN has none. With a client that waits for an answer before its Sync (a cursor), `cut-after` does not end.
  */
 export async function startWireProxy(options: WireProxyOptions): Promise<WireProxy> {
   const target = parse(options.target)
-  const proxy = new ListeningWireProxy(addressOf(target), port => through(options.target, target, port))
+  const proxy = new ListeningWireProxy(options, addressOf(target), port =>
+    through(options.target, target, port, proxy.tls === 'passed'),
+  )
   await proxy.accept()
   return proxy
 }
 
 class ListeningWireProxy implements WireProxy {
+  tls: 'refused' | 'passed'
+  readonly #watch: (from: Side, chunk: Buffer) => void
   readonly #target: WireAddress
   readonly #connectionStringFor: (port: number) => string
   readonly #faults = new FaultPlan()
@@ -97,7 +111,13 @@ class ListeningWireProxy implements WireProxy {
   #isFrozen = false
   #isClosed = false
 
-  constructor(target: WireAddress, connectionStringFor: (port: number) => string) {
+  constructor(
+    { tls = 'refused', watch = () => undefined }: WireProxyOptions,
+    target: WireAddress,
+    connectionStringFor: (port: number) => string,
+  ) {
+    this.tls = tls
+    this.#watch = watch
     this.#target = target
     this.#connectionStringFor = connectionStringFor
   }
@@ -163,8 +183,14 @@ class ListeningWireProxy implements WireProxy {
     await this.close()
   }
 
-  #shared() {
-    return { target: this.#target, faults: this.#faults, log: this.#log }
+  #shared(): WireShared {
+    return {
+      target: this.#target,
+      faults: this.#faults,
+      log: this.#log,
+      passesTls: () => this.tls === 'passed',
+      watch: this.#watch,
+    }
   }
 
   #connect(connection: WireConnection): void {
@@ -200,12 +226,13 @@ function addressOf(target: ConnectionOptions): WireAddress {
   return host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port }
 }
 
-const REPLACED_PARAMETERS: ReadonlySet<string> = new Set(['host', 'port', 'user', 'password', 'ssl'])
+const REPLACED_PARAMETERS: ReadonlySet<string> = new Set(['host', 'port', 'user', 'password'])
 
-function through(url: string, target: ConnectionOptions, port: number): string {
+function through(url: string, target: ConnectionOptions, port: number, keepsTls: boolean): string {
   const kept = new URLSearchParams(url.split('?')[1] ?? '')
   for (const name of [...kept.keys()]) {
-    if (REPLACED_PARAMETERS.has(name) || name.startsWith('ssl')) kept.delete(name)
+    const isOfTls = name.startsWith('ssl')
+    if (isOfTls ? !keepsTls : REPLACED_PARAMETERS.has(name)) kept.delete(name)
   }
   const password = target.password === undefined ? '' : `:${encodeURIComponent(target.password)}`
   const user = target.user === undefined ? '' : `${encodeURIComponent(target.user)}${password}@`

@@ -1,8 +1,9 @@
 /**
  * Runs the tests on several major versions of PostgreSQL: all that are supported, or those given; all tests, or those of the
- * folders given.
+ * folders given; on the server itself, or with `--pgbouncer` through PgBouncer in transaction mode.
  * `npm run test:matrix -- 15 16`
  * `npm run test:matrix -- 16 test/store test/migrate`
+ * `npm run test:matrix -- --pgbouncer 15 test/store`
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,12 +11,13 @@ import { POSTGRES_MAJORS, type PostgresMajor } from '../src/embedded/options.ts'
 import { installHint } from '../src/embedded/platform-package.ts'
 import { makeMissingLinks } from '../src/embedded/symlinks.ts'
 import { PROJECT_DIR } from './support/project.ts'
-import { installedScript, runOrThrow, runVisibly } from './support/run-program.ts'
+import { runOrThrow } from './support/run-program.ts'
+import { runTests, runTestsThroughPgBouncer } from './support/run-tests.ts'
 
 /** Its own node_modules: these versions are no part of the default installation. */
 const MATRIX_DIR = join(PROJECT_DIR, 'test', 'matrix')
 
-const { majors, folders } = parseArguments(process.argv.slice(2))
+const { majors, folders, run } = parseArguments(process.argv.slice(2))
 const packageDirs = await installPostgres(majors)
 const results = []
 for (const [major, packageDir] of packageDirs) {
@@ -23,12 +25,10 @@ for (const [major, packageDir] of packageDirs) {
   const version = (await runOrThrow(join(binDir, 'postgres'), ['--version'])).trim()
   console.log(`\n== PostgreSQL ${major}: ${version}`)
   const startedAt = performance.now()
-  const status = runVisibly(process.execPath, [installedScript('vitest', 'vitest.mjs'), 'run', ...folders], {
-    env: {
-      TRIPWIRE_TEST_POSTGRES_BIN: binDir,
-      TRIPWIRE_TEST_DATABASE_URL: undefined,
-      TRIPWIRE_TEST_BACKEND: undefined,
-    },
+  const status = run(folders, {
+    TRIPWIRE_TEST_POSTGRES_BIN: binDir,
+    TRIPWIRE_TEST_DATABASE_URL: undefined,
+    TRIPWIRE_TEST_BACKEND: undefined,
   })
   results.push({ version, status, seconds: (performance.now() - startedAt) / 1000 })
 }
@@ -44,19 +44,24 @@ process.exitCode = results.every(({ status }) => status === 0) ? 0 : 1
 function parseArguments(args: readonly string[]): {
   readonly majors: readonly PostgresMajor[]
   readonly folders: readonly string[]
+  readonly run: typeof runTests
 } {
   const given = POSTGRES_MAJORS.filter(major => args.includes(String(major)))
-  const folders = args.filter(arg => !given.some(major => String(major) === arg))
+  const folders = args.filter(arg => arg !== '--pgbouncer' && !given.some(major => String(major) === arg))
   const unknown = folders.filter(
     folder => !folder.startsWith('test/') || !existsSync(join(PROJECT_DIR, folder)),
   )
   if (unknown.length > 0) {
     console.error(
-      `test matrix: expected some of ${POSTGRES_MAJORS.join(', ')} and folders of test/, got ${unknown.join(', ')}`,
+      `test matrix: expected some of ${POSTGRES_MAJORS.join(', ')}, --pgbouncer and folders of test/, got ${unknown.join(', ')}`,
     )
     process.exit(2)
   }
-  return { majors: given.length === 0 ? POSTGRES_MAJORS : given, folders }
+  return {
+    majors: given.length === 0 ? POSTGRES_MAJORS : given,
+    folders,
+    run: args.includes('--pgbouncer') ? runTestsThroughPgBouncer : runTests,
+  }
 }
 
 /** All at once, because npm removes what a call does not name. */

@@ -20,10 +20,12 @@ const SETTINGS = {
 }
 
 /**
- * The server that the tests run on, directly or, with TRIPWIRE_TEST_POOLER (test-pooler.ts), through a pooler:
+ * The server that the tests run on:
  * - TRIPWIRE_TEST_DATABASE_URL: one that is there already;
  * - TRIPWIRE_TEST_BACKEND=container: `postgres:15-alpine` in Docker;
  * - otherwise PostgreSQL from npm. TRIPWIRE_TEST_POSTGRES_BIN names the folder of another build of it.
+ *
+ * TRIPWIRE_TEST_POOLER=pgbouncer puts a pooler before any of them: see test-pooler.ts.
  */
 export async function startTestServer(env: NodeJS.ProcessEnv): Promise<TestServer> {
   const url = env['TRIPWIRE_TEST_DATABASE_URL']

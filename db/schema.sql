@@ -1327,7 +1327,7 @@ $function$;
 REVOKE EXECUTE ON ROUTINE list_alert_partitions() FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION list_closed_alert_hours(p_from timestamp with time zone, p_to timestamp with time zone)
- RETURNS TABLE(hour timestamp with time zone, closed_at timestamp with time zone)
+ RETURNS TABLE(hour timestamp with time zone, partition_id oid, attached_by xid)
  LANGUAGE sql
  STABLE
  SET search_path TO 'public', 'pg_temp'
@@ -1348,7 +1348,8 @@ AS $function$
     )
     SELECT
         rolled.hour,
-        rolled.closed_at
+        rolled.partition_id,
+        rolled.attached_by
     FROM rolled_alert_hours AS rolled
     JOIN attached
         ON attached.partition_id = rolled.partition_id
@@ -1857,6 +1858,7 @@ BEGIN
     -- On a replica the counts arrive by themselves.
     IF pg_is_in_recovery() THEN
         state := 'done';
+        settled_through := (SELECT found.settled_through FROM alert_count_state AS found);
         RETURN;
     END IF;
 
@@ -1881,6 +1883,7 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   HINT = 'how to make it anew is told by: tripwire-storage doctor';
     END IF;
+    settled_through := v_seen.settled_through;
     v_later_id := pg_current_xact_id();
 
     PERFORM

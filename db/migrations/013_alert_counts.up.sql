@@ -274,10 +274,12 @@ AS $$
         AND alerts_are_counted('alerts')
 $$;
 
--- The hours from and to the given moments whose sums are their counts at this moment. None, while what is written to alerts is not counted.
+-- The hours from and to the given moments whose sums are their counts at this moment, and the partition of each as it is attached. None,
+-- while what is written to alerts is not counted.
 CREATE FUNCTION list_closed_alert_hours(p_from TIMESTAMPTZ, p_to TIMESTAMPTZ) RETURNS TABLE (
-    hour      TIMESTAMPTZ,
-    closed_at TIMESTAMPTZ
+    hour         TIMESTAMPTZ,
+    partition_id OID,
+    attached_by  XID
 )
 LANGUAGE sql
 STABLE
@@ -297,7 +299,8 @@ AS $$
     )
     SELECT
         rolled.hour,
-        rolled.closed_at
+        rolled.partition_id,
+        rolled.attached_by
     FROM rolled_alert_hours AS rolled
     JOIN attached
         ON attached.partition_id = rolled.partition_id
@@ -578,6 +581,7 @@ BEGIN
     -- On a replica the counts arrive by themselves.
     IF pg_is_in_recovery() THEN
         state := 'done';
+        settled_through := (SELECT found.settled_through FROM alert_count_state AS found);
         RETURN;
     END IF;
 
@@ -602,6 +606,7 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   HINT = 'how to make it anew is told by: tripwire-storage doctor';
     END IF;
+    settled_through := v_seen.settled_through;
     v_later_id := pg_current_xact_id();
 
     PERFORM

@@ -7,6 +7,8 @@ const CONNECTION_STATES: ReadonlySet<string> = new Set([
   SQLSTATE.crashShutdown,
   SQLSTATE.cannotConnectNow,
 ])
+const READ_ONLY_HINT =
+  'connect to the primary server: a standby takes no writes; or see what makes transactions read-only: SHOW default_transaction_read_only'
 const CONNECTION_CLASSES: ReadonlySet<string> = new Set([
   SQLSTATE_CLASS.connectionException,
   SQLSTATE_CLASS.invalidAuthorization,
@@ -23,7 +25,7 @@ export function fromDriver(error: unknown): unknown {
   if (error instanceof pg.DatabaseError) {
     return new DatabaseError(codeOf(error.code), error.message, {
       cause: error,
-      hint: error.hint ?? error.detail,
+      hint: error.hint ?? error.detail ?? hintFor(error.code),
       sqlState: error.code,
       table: error.table,
       column: error.column,
@@ -45,6 +47,10 @@ function codeOf(sqlState: string | undefined): ErrorCode {
   if (sqlState === SQLSTATE.uniqueViolation) return 'ALREADY_EXISTS'
   const isConnection = CONNECTION_STATES.has(sqlState) || CONNECTION_CLASSES.has(sqlState.slice(0, 2))
   return isConnection ? 'CONNECTION_FAILED' : 'QUERY_FAILED'
+}
+
+function hintFor(sqlState: string | undefined): string | undefined {
+  return sqlState === SQLSTATE.readOnlySqlTransaction ? READ_ONLY_HINT : undefined
 }
 
 /** Node reports a refused connection to a name with several addresses as an AggregateError with an empty message. */

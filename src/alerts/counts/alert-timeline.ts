@@ -81,9 +81,9 @@ async function readCounts(
   request: CountRequest,
   limits: CallLimits,
 ): Promise<readonly CountRow[]> {
-  const { sql, values } = countAlertsSql(request)
-  const { rows } = await inCountTransaction(db, limits, transaction =>
-    transaction.query<CountRow>(
+  const { rows } = await inCountTransaction(db, request, limits, (transaction, partitions) => {
+    const { sql, values } = countAlertsSql(request, partitions)
+    return transaction.query<CountRow>(
       `
   WITH ${sql}
   SELECT
@@ -95,8 +95,8 @@ async function readCounts(
   HAVING sum(alerts) <> 0
   LIMIT ${MOST_GROUPS + 1}`,
       values,
-    ),
-  )
+    )
+  })
   if (rows.length > MOST_GROUPS) {
     throw new InvalidInputError(
       'query.groupBy',

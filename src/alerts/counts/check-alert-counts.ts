@@ -25,8 +25,10 @@ const COMPARE_HOURS = `
   WITH closed AS MATERIALIZED (
     SELECT hour
     FROM list_closed_alert_hours($1::timestamptz, $2::timestamptz)
+    -- No other partition is sure to be read.
+    JOIN unnest($4::oid[], $5::xid[]) AS planned (partition_id, attached_by)
+      USING (partition_id, attached_by)
     WHERE hour = ANY ($3::timestamptz[])
-      AND closed_at < now()
   ),
   counted AS (
     SELECT
@@ -157,8 +159,15 @@ async function compareHours(db: Database, hours: readonly string[], limits: Call
   const [first] = hours
   const last = hours.at(-1)
   if (first === undefined || last === undefined) return { hours: 0, findings: [] }
-  const { rows } = await inCountTransaction(db, limits, transaction =>
-    transaction.query<ComparedRow>(COMPARE_HOURS, [first, hourAfter(last), hours]),
+  const span = { from: first, to: hourAfter(last) }
+  const { rows } = await inCountTransaction(db, span, limits, (transaction, partitions) =>
+    transaction.query<ComparedRow>(COMPARE_HOURS, [
+      span.from,
+      span.to,
+      hours,
+      partitions.partitionIds,
+      partitions.attachedBy,
+    ]),
   )
   const findings = rows.flatMap(({ hour, dimension, value, severity, counted, found }) =>
     hour === null

@@ -1,5 +1,6 @@
 import { type CallLimits, withinLimits } from '../../pg/call-limits.ts'
 import type { Database, QueryRunner } from '../../pg/database.ts'
+import { type ClosedPartitions, listClosedPartitions } from './closed-partitions.ts'
 
 /**
  * READ COMMITTED, because a statement then locks its tables before it takes its snapshot: what it plans with and what it sees belong
@@ -7,11 +8,18 @@ import type { Database, QueryRunner } from '../../pg/database.ts'
  */
 const BEGIN = 'BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; SET LOCAL jit = off'
 
-/** Runs a statement that sets counts beside alerts. */
+/** Runs a statement that sets counts beside the alerts of a span. */
 export async function inCountTransaction<T>(
   db: Database,
+  { from, to }: { readonly from: string; readonly to: string },
   limits: CallLimits,
-  work: (transaction: QueryRunner) => Promise<T>,
+  work: (transaction: QueryRunner, partitions: ClosedPartitions) => Promise<T>,
 ): Promise<T> {
-  return withinLimits(limits, signal => db.transaction(work, signal, BEGIN))
+  return withinLimits(limits, signal =>
+    db.transaction(
+      async transaction => work(transaction, await listClosedPartitions(transaction, from, to)),
+      signal,
+      BEGIN,
+    ),
+  )
 }

@@ -1,5 +1,6 @@
 import type { TimelineBucket, TimelineGroup } from '../../model/alert-counts.ts'
 import type { SqlValue } from '../../pg/database.ts'
+import type { ClosedPartitions } from './closed-partitions.ts'
 import type { CountSpan } from './count-span.ts'
 
 /** Where a value that is told apart stands: in the counts, and in the alerts. */
@@ -27,11 +28,12 @@ export interface CountRequest extends CountSpan {
 /**
  * A query `counted (bucket, value, alerts)`, to be summed, as a CTE with those that it needs. Closed hours are summed; everything else is read: hours that
  * are open, the edges of the span, and buckets below an hour. All of it is one statement, so the sums and the rows are of one moment.
+ * @param partitions what may be summed: `listClosedPartitions` asked for it before.
  */
-export function countAlertsSql(request: CountRequest): {
-  readonly sql: string
-  readonly values: readonly SqlValue[]
-} {
+export function countAlertsSql(
+  request: CountRequest,
+  { partitionIds, attachedBy }: ClosedPartitions,
+): { readonly sql: string; readonly values: readonly SqlValue[] } {
   const { from, to, bucket, groupBy, severities } = request
   const { dimension, ofCounts, ofAlerts } = groupBy === null ? TOTAL : GROUPS[groupBy]
   const bucketOf = (moment: string) =>
@@ -49,7 +51,8 @@ export function countAlertsSql(request: CountRequest): {
         hour - row_number() OVER (ORDER BY hour) * INTERVAL '1 hour' AS island
       FROM list_closed_alert_hours($1::timestamptz, ${bucket === 'minute' ? '$1' : '$2'}::timestamptz)
       -- A partition that was attached after this statement was planned is not read by it, so it is not summed either.
-      WHERE closed_at < now()
+      JOIN unnest($3::oid[], $4::xid[]) AS planned (partition_id, attached_by)
+        USING (partition_id, attached_by)
     ) AS hours
     GROUP BY island
   ),
@@ -103,5 +106,5 @@ export function countAlertsSql(request: CountRequest): {
     ) AS live
     GROUP BY 1, 2
   )`
-  return { sql, values: [from, to] }
+  return { sql, values: [from, to, partitionIds, attachedBy] }
 }

@@ -50,9 +50,9 @@ async function readTop(
   const given = parseObject('query', query, [...SPAN_MEMBERS, 'limit'])
   const span = parseCountSpan(given)
   const limit = parseInteger('query.limit', given.limit ?? DEFAULT_TOP_LIMIT, 1, LARGEST_TOP_LIMIT)
-  const { sql, values } = countAlertsSql({ ...span, bucket: null, groupBy })
-  const { rows } = await inCountTransaction(db, limits, transaction =>
-    transaction.query<TopRow>(
+  const { rows } = await inCountTransaction(db, span, limits, (transaction, partitions) => {
+    const { sql, values } = countAlertsSql({ ...span, bucket: null, groupBy }, partitions)
+    return transaction.query<TopRow>(
       `
   WITH ${sql}
   SELECT
@@ -64,7 +64,7 @@ async function readTop(
   ORDER BY sum(alerts) DESC, value COLLATE "C"
   LIMIT $${values.length + 1}`,
       [...values, limit],
-    ),
-  )
+    )
+  })
   return rows
 }

@@ -1,8 +1,10 @@
 /** A partition of a few hours, and whether its counts are those of its rows. */
 import { Client, type ClientBase } from 'pg'
 import { beforeAll, expect, vi } from 'vitest'
+import { listClosedPartitions } from '../../../src/alerts/counts/closed-partitions.ts'
 import { countAlertsSql } from '../../../src/alerts/counts/exact-counts.ts'
 import { type Store, TIMELINE_GROUPS, type TimelineGroup } from '../../../src/index.ts'
+import { runnerOfCaller } from '../../../src/pg/caller-client.ts'
 import type { TestDatabase } from '../../support/test-database.ts'
 
 /** Its partition holds these hours, and no other partition is there. */
@@ -41,7 +43,7 @@ export function useCountedHours(database: TestDatabase): void {
 }
 
 export async function connectTo(database: TestDatabase): Promise<Client> {
-  const client = new Client({ connectionString: database.connectionString })
+  const client = new Client({ connectionString: database.directConnectionString })
   client.on('error', () => undefined)
   await client.connect()
   return client
@@ -121,9 +123,10 @@ export async function countsAndRows(
   const counts: unknown[] = []
   const rows: unknown[] = []
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+  const partitions = await listClosedPartitions(runnerOfCaller('client', client), SPAN.from, SPAN.to)
   for (const groupBy of groups) {
     for (const bucket of ['hour', null] as const) {
-      const { sql, values } = countAlertsSql({ ...SPAN, bucket, groupBy, severities: null })
+      const { sql, values } = countAlertsSql({ ...SPAN, bucket, groupBy, severities: null }, partitions)
       const counted = await client.query(
         `WITH ${sql} SELECT bucket::text, value, sum(alerts)::int AS alerts FROM counted GROUP BY bucket, value HAVING sum(alerts) <> 0 ORDER BY 1, 2`,
         [...values],

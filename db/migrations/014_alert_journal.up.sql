@@ -191,6 +191,13 @@ BEGIN
             pruned_through = greatest(pruned_through, v_through),
             complete_since = greatest(complete_since, v_before);
     END IF;
+
+    -- For whoever looks whether somebody prunes. With the schema, as in alert_journal_identity.
+    PERFORM record_maintenance(
+        'prune_journal',
+        NULL,
+        pg_catalog.jsonb_build_object('keepHours', (extract(epoch FROM p_keep) / 3600)::double precision)
+    );
     RETURN v_removed;
 END
 $$;

@@ -1,6 +1,7 @@
 import { DatabaseError, TripwireStorageError } from '../errors.ts'
 import { Database } from '../pg/database.ts'
 import { checkAlertCounts } from './check-alert-counts.ts'
+import { checkAlertJournal } from './check-alert-journal.ts'
 import { checkClockSkew } from './check-clock-skew.ts'
 import { checkDeadLetters } from './check-dead-letters.ts'
 import { checkFarFuture } from './check-far-future.ts'
@@ -49,6 +50,7 @@ const RUN: Readonly<Record<CheckName, (context: CheckContext) => Promise<CheckOu
   'retention-lag': checkRetentionLag,
   'unfinished-retirement': checkUnfinishedRetirement,
   'alert-counts': checkAlertCounts,
+  'alert-journal': checkAlertJournal,
   'clock-skew': checkClockSkew,
   'dead-letters': checkDeadLetters,
   spool: checkSpool,

@@ -22,6 +22,7 @@ export const CHECKS = {
   'retention-lag': 'Whether months are there that the retention should have taken out.',
   'unfinished-retirement': 'Whether months that are on their way out do not get there.',
   'alert-counts': 'Whether the counts that timelines are made from keep up.',
+  'alert-journal': 'Whether the journal that tails read is pruned.',
   'clock-skew': 'Whether the clocks of this machine and of the server agree.',
   'dead-letters': 'Whether alerts that the database refused wait for somebody.',
   spool: 'Whether alerts wait in the spool, or some of it is damaged.',

@@ -52,6 +52,12 @@ export function recordedMonthsAhead(tasks: readonly MaintenanceTask[]): number {
   return Math.max(0, ...recorded.filter(value => typeof value === 'number'))
 }
 
+/** For how many hours the journal of alerts is kept, as far as it is written down; `undefined` when it was never pruned. */
+export function recordedKeepHours(tasks: readonly MaintenanceTask[]): number | undefined {
+  const keepHours = member(tasks.find(({ task }) => task === 'prune_journal')?.settings, 'keepHours')
+  return typeof keepHours === 'number' ? keepHours : undefined
+}
+
 /**
  * The policy of the retention that ran last; `undefined` when none ran.
  * @throws InvalidInputError when what is written down is no policy.

@@ -192,7 +192,9 @@ describe('a diagnosis changes nothing and waits for nobody', () => {
     const hostId = await insertHost(database)
     const { name, month } = monthAhead(0)
     await insertAlerts(database, month, hostId, 20_000)
+    // VACUUM calls a page visible to all only once the commits of its rows are on the disk.
     await database.sql(`
+      SET synchronous_commit = on;
       INSERT INTO alert_dead_letters (alert_json, reason, message)
       SELECT convert_to(n::text, 'UTF8'), 'INVALID_INPUT', 'm' FROM generate_series(1, 30000) AS n`)
     await database.sql('VACUUM ANALYZE alerts, alert_dead_letters')

@@ -46,8 +46,8 @@ export async function checkUnloggedPartition(context: CheckContext): Promise<Che
   return outcomeOf(
     found.map(({ partition, name }) => ({
       subject: partition,
-      message: `${partition} is UNLOGGED: a crash of the server empties it, and no replica and no backup of the log has its alerts; the mend writes all of it anew, and holds off readers and writers meanwhile`,
-      mend: alterTable(name, 'SET LOGGED'),
+      message: `${partition} is UNLOGGED: a crash of the server empties it, and no replica and no backup of the log has its alerts; the mend writes all of it anew, holds off readers and writers meanwhile, and makes tails expire, which would not find these alerts any more`,
+      mend: carefully(`ALTER TABLE ${name} SET LOGGED;`, 'SELECT expire_alert_tails();'),
     })),
   )
 }
@@ -64,14 +64,13 @@ export async function checkDisabledTrigger(context: CheckContext): Promise<Check
   )
 }
 
-/** Waits for nobody for long, and works where a session begins read-only. */
 function alterTable(name: string, ...actions: readonly string[]): string {
-  return [
-    'BEGIN READ WRITE;',
-    "SET LOCAL lock_timeout = '2s';",
-    ...actions.map(action => `ALTER TABLE ${name} ${action};`),
-    'COMMIT;',
-  ].join('\n')
+  return carefully(...actions.map(action => `ALTER TABLE ${name} ${action};`))
+}
+
+/** Waits for nobody for long, and works where a session begins read-only. */
+function carefully(...statements: readonly string[]): string {
+  return ['BEGIN READ WRITE;', "SET LOCAL lock_timeout = '2s';", ...statements, 'COMMIT;'].join('\n')
 }
 
 function outcomeOf(findings: readonly NewFinding[]): CheckOutcome {

@@ -78,6 +78,13 @@ function signatureOf({ sql }: SchemaStatement): string {
   return sql.split('\n LANGUAGE ')[0] ?? ''
 }
 
+/** Tails find alerts by the transaction that wrote them, and so do not find what was written anew. */
+const TAILED_TABLES: ReadonlySet<string> = new Set(['alerts', 'alert_journal'])
+const EXPIRE_TAILS = 'SELECT expire_alert_tails();'
+
+/** What may write every row of a table anew. A column with a default does when that is not the same for all rows. */
+const WRITES_ANEW = /^(?:ALTER COLUMN .* TYPE |ADD COLUMN .* DEFAULT |SET LOGGED$)/
+
 /** When a trigger fires, where that is not the default. */
 const FIRES = /; -- enabled: (\w)$/
 
@@ -156,7 +163,9 @@ function mendTable(expected: SchemaStatement, found: SchemaStatement): string {
   if (changes.length === 0 || changes.includes(undefined)) {
     return byHand(expected, 'PostgreSQL cannot change it where it stands')
   }
-  return `ALTER TABLE ${table}\n    ${changes.join(',\n    ')};`
+  const statement = `ALTER TABLE ${table}\n    ${changes.join(',\n    ')};`
+  const writesAnew = changes.some(change => change !== undefined && WRITES_ANEW.test(change))
+  return TAILED_TABLES.has(table) && writesAnew ? inTransaction(statement, EXPIRE_TAILS) : statement
 }
 
 /** @returns `undefined` where PostgreSQL has no statement for the change. */

@@ -281,9 +281,17 @@ CREATE INDEX alerts_host_received_idx ON ONLY alerts USING btree (host_id, recei
 
 CREATE INDEX alerts_host_warn_received_idx ON ONLY alerts USING btree (host_id, received_at, alert_id, tripwire_type) WHERE (severity = 'WARN'::severity_level);
 
+CREATE INDEX alerts_late_timestamp_idx ON ONLY alerts USING btree ("timestamp", received_at, alert_id, host_id) WHERE ((timezone('UTC'::text, received_at) < (timezone('UTC'::text, "timestamp") - make_interval(mins => 5))) OR (timezone('UTC'::text, received_at) > (timezone('UTC'::text, "timestamp") + make_interval(hours => 1))));
+
 CREATE INDEX alerts_received_idx ON ONLY alerts USING btree (received_at, alert_id, host_id, severity, tripwire_type);
 
 CREATE INDEX alerts_rule_received_idx ON ONLY alerts USING btree (rule_name, received_at, alert_id, host_id, severity, tripwire_type);
+
+CREATE INDEX alerts_type_critical_received_idx ON ONLY alerts USING btree (tripwire_type, received_at, alert_id, host_id) WHERE (severity = 'CRITICAL'::severity_level);
+
+CREATE INDEX alerts_type_received_idx ON ONLY alerts USING btree (tripwire_type, received_at, alert_id, host_id, severity);
+
+CREATE INDEX alerts_type_warn_received_idx ON ONLY alerts USING btree (tripwire_type, received_at, alert_id, host_id) WHERE (severity = 'WARN'::severity_level);
 
 CREATE INDEX alerts_warn_received_idx ON ONLY alerts USING btree (received_at, alert_id, host_id, tripwire_type) WHERE (severity = 'WARN'::severity_level);
 
@@ -309,6 +317,18 @@ CREATE INDEX alerts_y2026m02_rule_name_received_at_alert_id_host_id_seve_idx ON 
 ALTER INDEX alerts_rule_received_idx ATTACH PARTITION alerts_y2026m02_rule_name_received_at_alert_id_host_id_seve_idx;
 
 CREATE UNIQUE INDEX alerts_y2026m02_stored_once ON alerts_y2026m02 USING btree (alert_id, host_id);
+
+CREATE INDEX alerts_y2026m02_timestamp_received_at_alert_id_host_id_idx ON alerts_y2026m02 USING btree ("timestamp", received_at, alert_id, host_id) WHERE ((timezone('UTC'::text, received_at) < (timezone('UTC'::text, "timestamp") - make_interval(mins => 5))) OR (timezone('UTC'::text, received_at) > (timezone('UTC'::text, "timestamp") + make_interval(hours => 1))));
+ALTER INDEX alerts_late_timestamp_idx ATTACH PARTITION alerts_y2026m02_timestamp_received_at_alert_id_host_id_idx;
+
+CREATE INDEX alerts_y2026m02_tripwire_type_received_at_alert_id_host_id__idx ON alerts_y2026m02 USING btree (tripwire_type, received_at, alert_id, host_id, severity);
+ALTER INDEX alerts_type_received_idx ATTACH PARTITION alerts_y2026m02_tripwire_type_received_at_alert_id_host_id__idx;
+
+CREATE INDEX alerts_y2026m02_tripwire_type_received_at_alert_id_host_id_idx ON alerts_y2026m02 USING btree (tripwire_type, received_at, alert_id, host_id) WHERE (severity = 'WARN'::severity_level);
+ALTER INDEX alerts_type_warn_received_idx ATTACH PARTITION alerts_y2026m02_tripwire_type_received_at_alert_id_host_id_idx;
+
+CREATE INDEX alerts_y2026m02_tripwire_type_received_at_alert_id_host_id_idx1 ON alerts_y2026m02 USING btree (tripwire_type, received_at, alert_id, host_id) WHERE (severity = 'CRITICAL'::severity_level);
+ALTER INDEX alerts_type_critical_received_idx ATTACH PARTITION alerts_y2026m02_tripwire_type_received_at_alert_id_host_id_idx1;
 
 CREATE INDEX idx_rules_host_id ON tripwire_rules USING btree (host_id);
 

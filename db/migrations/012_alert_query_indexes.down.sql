@@ -14,10 +14,14 @@ CREATE INDEX alerts_critical_received_at_idx
     ON alerts (received_at, alert_id)
     WHERE severity = 'CRITICAL';
 
+DROP INDEX alerts_late_timestamp_idx;
+DROP INDEX alerts_type_critical_received_idx;
+DROP INDEX alerts_type_warn_received_idx;
 DROP INDEX alerts_host_critical_received_idx;
 DROP INDEX alerts_host_warn_received_idx;
 DROP INDEX alerts_critical_received_idx;
 DROP INDEX alerts_warn_received_idx;
+DROP INDEX alerts_type_received_idx;
 DROP INDEX alerts_rule_received_idx;
 DROP INDEX alerts_host_received_idx;
 DROP INDEX alerts_received_idx;

@@ -23,7 +23,11 @@ BEGIN
         WHERE part.isleaf
             AND NOT pg_index.indisvalid
             AND NOT index.relispartition
-            AND pg_get_indexdef(index.oid) ~ 'btree \(.*received_at, alert_id(, host_id)?(, severity)?, tripwire_type\)'
+            AND pg_get_indexdef(index.oid) ~ (
+                'btree \(.*received_at, alert_id(, host_id)?(, severity)?, tripwire_type\)'
+                '|btree \(tripwire_type, received_at, alert_id, host_id(, severity)?\)'
+                '|btree \("timestamp", received_at, alert_id, host_id\)'
+            )
     LOOP
         EXECUTE format('DROP INDEX %s', v_leftover);
     END LOOP;
@@ -39,6 +43,9 @@ CREATE INDEX alerts_host_received_idx
 
 CREATE INDEX alerts_rule_received_idx
     ON alerts (rule_name, received_at, alert_id, host_id, severity, tripwire_type);
+
+CREATE INDEX alerts_type_received_idx
+    ON alerts (tripwire_type, received_at, alert_id, host_id, severity);
 
 -- Rare severities, of all hosts and of one. Most alerts are INFO and stand in none of these.
 CREATE INDEX alerts_warn_received_idx
@@ -56,6 +63,21 @@ CREATE INDEX alerts_host_warn_received_idx
 CREATE INDEX alerts_host_critical_received_idx
     ON alerts (host_id, received_at, alert_id, tripwire_type)
     WHERE severity = 'CRITICAL';
+
+CREATE INDEX alerts_type_warn_received_idx
+    ON alerts (tripwire_type, received_at, alert_id, host_id)
+    WHERE severity = 'WARN';
+
+CREATE INDEX alerts_type_critical_received_idx
+    ON alerts (tripwire_type, received_at, alert_id, host_id)
+    WHERE severity = 'CRITICAL';
+
+-- By the clock of the sensor. Most alerts are received soon after they were sensed, and are found by when they were received; here are
+-- the others, from hosts that were away or whose clock is wrong.
+CREATE INDEX alerts_late_timestamp_idx
+    ON alerts (timestamp, received_at, alert_id, host_id)
+    WHERE timezone('UTC', received_at) < timezone('UTC', timestamp) - make_interval(mins => 5)
+        OR timezone('UTC', received_at) > timezone('UTC', timestamp) + make_interval(hours => 1);
 
 -- Those of 005, which the ones above make superfluous.
 DROP INDEX alerts_received_at_alert_id_idx;

@@ -38,10 +38,24 @@ const OF_ALERT_QUERIES: readonly WantedIndex[] = [
   wanted('received_at, alert_id, host_id, severity, tripwire_type'),
   wanted('host_id, received_at, alert_id, severity, tripwire_type'),
   wanted('rule_name, received_at, alert_id, host_id, severity, tripwire_type'),
+  wanted('tripwire_type, received_at, alert_id, host_id, severity'),
   wanted('received_at, alert_id, host_id, tripwire_type', 'WARN'),
   wanted('received_at, alert_id, host_id, tripwire_type', 'CRITICAL'),
   wanted('host_id, received_at, alert_id, tripwire_type', 'WARN'),
   wanted('host_id, received_at, alert_id, tripwire_type', 'CRITICAL'),
+  wanted('tripwire_type, received_at, alert_id, host_id', 'WARN'),
+  wanted('tripwire_type, received_at, alert_id, host_id', 'CRITICAL'),
+  {
+    columns: 'timestamp, received_at, alert_id, host_id',
+    isUnique: false,
+    where:
+      `timezone('UTC', received_at) < timezone('UTC', timestamp) - make_interval(mins => 5) ` +
+      `OR timezone('UTC', received_at) > timezone('UTC', timestamp) + make_interval(hours => 1)`,
+    definition:
+      'btree ("timestamp", received_at, alert_id, host_id) ' +
+      `WHERE ((timezone('UTC'::text, received_at) < (timezone('UTC'::text, "timestamp") - make_interval(mins => 5))) ` +
+      `OR (timezone('UTC'::text, received_at) > (timezone('UTC'::text, "timestamp") + make_interval(hours => 1))))`,
+  },
 ]
 
 /** By the name of the migration, as its files have it. */

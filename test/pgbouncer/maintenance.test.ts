@@ -143,7 +143,8 @@ describeUnless(pgbouncerMissing(), 'F43: maintenance through PgBouncer', () => {
     })()
     const { skipped, retired, failures } = await store.applyRetention({ keepMonths: 12, archiveDir })
     retiring = false
-    expect(await countAlerts(direct, writerHostId)).toBe(await writing)
+    const written = await writing
+    expect(await countAlerts(direct, writerHostId)).toBe(written)
     expect({ skipped, failures }).toEqual({ skipped: false, failures: [] })
     expect(retired).toMatchObject(
       OLD_PARTITIONS.map(partition => ({ partition, outcome: 'dropped', rows: 100 })),

@@ -57,8 +57,8 @@ function isNotLater(receivedAt: string, values: SqlValue[]): string {
   return next === undefined ? `received_at <= ${placeMoment(receivedAt, values)}` : isEarlier(next, values)
 }
 
-/** Years before Christ come without the zone, which is UTC. */
-function placeMoment(moment: string, values: SqlValue[]): string {
+/** A parameter. Years before Christ come without the zone, which is UTC. */
+export function placeMoment(moment: string, values: SqlValue[]): string {
   return `$${values.push(moment.replace(' BC', 'Z BC'))}::timestamptz`
 }
 

@@ -8,7 +8,7 @@ import { type AlertFilter, FILTER_MEMBERS, parseFilterMembers } from './alert-fi
 export const DEFAULT_ORDER: AlertOrder = 'newest'
 
 /** Both ends as `parseTimestamp` writes them; `null` where there is no end. */
-interface TimeSpan {
+export interface TimeSpan {
   readonly from: string | null
   /** Not included. */
   readonly to: string | null

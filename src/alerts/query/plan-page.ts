@@ -1,4 +1,5 @@
 /** The SQL of a page: docs/design/alert-queries.md says which index serves what, and why it is written in this way. */
+
 import type { AlertOrder } from '../../model/alert.ts'
 import type { SqlValue } from '../../pg/database.ts'
 import { ALERT_COLUMNS } from '../alert-row.ts'
@@ -6,6 +7,9 @@ import { afterKey } from './after-key.ts'
 import type { AlertKey } from './alert-cursor.ts'
 import { type AlertFilter, filterConditions } from './alert-filter.ts'
 import type { AlertSpan } from './alert-span.ts'
+import { orderBy } from './order-by.ts'
+import { listOfFilter, selectFromList } from './select-from-list.ts'
+import { IS_LATE, type PartOfSpan, splitByLateness } from './split-by-lateness.ts'
 import { splitFilter } from './split-filter.ts'
 
 export interface PageRequest {
@@ -25,36 +29,60 @@ export interface PageStatement {
 
 export function planPage({ span, after, rows, offset }: PageRequest): PageStatement {
   const values: SqlValue[] = []
-  const spanConditions = timeConditions(span, values)
-  const parts = splitFilter(span.filter).map(filter => [
-    ...spanConditions,
-    ...filterConditions(filter, values),
-    ...(after ? afterKey(after, span.order, onlyHost(filter), values) : []),
-  ])
-  const [only] = parts
-  const source = parts.length === 1 && only ? selectFrom(only) : mergeOf(parts, span.order, rows + offset)
+  const page = { after, rows: rows + offset }
+  const parts = splitByLateness(span).flatMap(part => selectsOf(part, page, values))
   const sql = `
   SELECT ${ALERT_COLUMNS}
-  FROM ${source}
+  FROM ${mergeOf(parts, span.order, page.rows)}
   ORDER BY ${orderBy(span.order)}
   LIMIT $${values.push(rows)}
   OFFSET $${values.push(offset)}`
   return { sql, values }
 }
 
+function selectsOf(
+  { span, isLate }: PartOfSpan,
+  { after, rows }: Pick<PageRequest, 'after' | 'rows'>,
+  values: SqlValue[],
+): readonly string[] {
+  const ofSpan = [
+    ...timeConditions(span, values),
+    ...(isLate === null ? [] : [isLate ? IS_LATE : `NOT ${IS_LATE}`]),
+  ]
+  const conditionsOf = (filter: AlertFilter, hostId: string | undefined) => [
+    ...ofSpan,
+    ...filterConditions(filter, values),
+    ...(after ? afterKey(after, span.order, hostId, values) : []),
+  ]
+  // Without an order, since it would be sought by, in vain: an alert is hardly ever late.
+  if (isLate) return [`${selectFrom(conditionsOf(span.filter, onlyHost(span.filter)))}\n    OFFSET 0`]
+  return splitFilter(span.filter).map(part => {
+    const list = listOfFilter(part)
+    const conditions = conditionsOf(list?.rest ?? part, onlyHost(part))
+    return list ? selectFromList(list, conditions, { span, after, rows }, values) : selectFrom(conditions)
+  })
+}
+
 function selectFrom(conditions: readonly string[]): string {
-  return conditions.length === 0 ? 'alerts' : `alerts\n  WHERE ${conditions.join('\n    AND ')}`
+  const where = conditions.length === 0 ? 'true' : conditions.join('\n      AND ')
+  return `
+    SELECT *
+    FROM alerts
+    WHERE ${where}`
 }
 
 /**
  * Each part reads its own index in order, and the server merges them, reading no further in each than the page needs. The LIMIT of
  * a part keeps the planner from taking it apart again.
  */
-function mergeOf(parts: readonly (readonly string[])[], order: AlertOrder, rows: number): string {
+function mergeOf(parts: readonly string[], order: AlertOrder, rows: number): string {
+  const [only] = parts
+  if (parts.length === 1 && only !== undefined) return `(${only}\n  ) AS alerts`
   const selects = parts.map(
-    conditions => `(
+    part => `(
     SELECT *
-    FROM ${selectFrom(conditions)}
+    FROM (${part}
+    ) AS alerts
     ORDER BY ${orderBy(order)}
     LIMIT ${rows}
   )`,
@@ -62,12 +90,6 @@ function mergeOf(parts: readonly (readonly string[])[], order: AlertOrder, rows:
   return `(
   ${selects.join('\n  UNION ALL\n  ')}
   ) AS alerts`
-}
-
-/** The plain columns, not the text that is selected under the same names. */
-function orderBy(order: AlertOrder): string {
-  const direction = order === 'newest' ? 'DESC' : 'ASC'
-  return ['received_at', 'alert_id', 'host_id'].map(column => `alerts.${column} ${direction}`).join(', ')
 }
 
 function timeConditions({ received, sensed }: AlertSpan, values: SqlValue[]): readonly string[] {

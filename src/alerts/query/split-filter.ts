@@ -1,26 +1,18 @@
 import type { AlertFilter } from './alert-filter.ts'
 
-/** Into how many parts a filter is split, at the most: each costs the planner time, for each month. */
-const MOST_PARTS = 32
-
-/** By how much there is to gain. Types are left: every index has them, and they are seldom rare. */
-const LISTS = ['hostIds', 'ruleNames', 'severities'] as const
-type ListName = (typeof LISTS)[number]
-
 /**
- * Filters with one value of each kind that together let the same alerts pass, each alert once. For one value an index can be
- * read in the order of the page; for several, only a part of it at a time. What would make too many parts stays a list.
+ * Filters with one severity, or one type, each, that together let the same alerts pass, each alert once: an index is read in the
+ * order of the page for one value, not for several. Beside a host or a rule a type is left as it is: it is checked in their indexes.
+ * So is everything beside a detail, whose index is in no order.
  */
 export function splitFilter(filter: AlertFilter): readonly AlertFilter[] {
-  let parts: readonly AlertFilter[] = [filter]
-  for (const name of LISTS) {
-    const wanted = filter[name]
-    if (wanted === null || parts.length * wanted.length > MOST_PARTS) continue
-    parts = parts.flatMap(part => splitList(part, name))
-  }
-  return parts
+  if (filter.detail !== null) return [filter]
+  const parts = splitList(filter, 'severities')
+  const isWithinOthers = filter.hostIds !== null || filter.ruleNames !== null
+  return isWithinOthers ? parts : parts.flatMap(part => splitList(part, 'tripwireTypes'))
 }
 
-function splitList(filter: AlertFilter, name: ListName): readonly AlertFilter[] {
-  return (filter[name] ?? []).map(value => ({ ...filter, [name]: [value] }))
+function splitList(filter: AlertFilter, name: 'severities' | 'tripwireTypes'): readonly AlertFilter[] {
+  const wanted = filter[name]
+  return wanted === null ? [filter] : wanted.map(value => ({ ...filter, [name]: [value] }))
 }

@@ -119,6 +119,8 @@ export { HOST_STATUSES, type Host, type HostInput, type HostStatus } from './mod
 export type {
   AlertPartition,
   DeduplicatedPartition,
+  DetailIndexMonths,
+  DetailIndexReport,
   DueMonth,
   EnsuredPartition,
   MaintenanceFailure,

@@ -1,6 +1,6 @@
 import { InvalidInputError } from './errors.ts'
-import { parseBoolean, parseInteger, parseObject, parseText } from './model/input.ts'
-import type { RetentionOptions } from './model/partition.ts'
+import { parseBoolean, parseInteger, parseObject, parseOneOf, parseText } from './model/input.ts'
+import { DETAIL_INDEX_MONTHS, type DetailIndexMonths, type RetentionOptions } from './model/partition.ts'
 import { DEFAULT_MONTHS_AHEAD, parseMonthsAhead } from './partitions/ensure-partitions.ts'
 import { parseRetention, type RetentionPolicy } from './partitions/retention/retention-policy.ts'
 
@@ -15,6 +15,7 @@ export const DEFAULT_RETRY_FOR_MS = 5000
 export const DEFAULT_SPOOL_MAX_BYTES = 1_073_741_824
 export const DEFAULT_DEDUPLICATE_ALL_MONTHS = false
 export { DEFAULT_MONTHS_AHEAD }
+export const DEFAULT_DETAIL_INDEX_MONTHS = 'closed'
 export const DEFAULT_TAIL_KEEP_HOURS = 72
 export const DEFAULT_NOTIFY_TAILS = true
 export const DEFAULT_MAINTENANCE_INTERVAL_MS = 3_600_000
@@ -78,6 +79,11 @@ export interface StoreOptions {
   readonly maintenanceIntervalMs?: number | undefined
   /** How many months the maintenance makes ahead of the present one, 0 to 120. Defaults to 3. */
   readonly monthsAhead?: number | undefined
+  /**
+   * Of which months the maintenance indexes the details, so that `detail` finds what is rare: `closed` ones, which ended a day ago or
+   * earlier, `every` month, which makes storing an alert about a third dearer, or `none`. Defaults to `closed`.
+   */
+  readonly detailIndexMonths?: DetailIndexMonths | undefined
   /** How many hours back a tail can begin or go on: so long the maintenance keeps the journal of alerts, 1 to 8,760. Defaults to 72. */
   readonly tailKeepHours?: number | undefined
   /**
@@ -119,6 +125,7 @@ export interface ParsedStoreOptions {
   readonly deduplicateAllMonths: boolean
   readonly maintenanceIntervalMs: number
   readonly monthsAhead: number
+  readonly detailIndexMonths: DetailIndexMonths
   readonly tailKeepHours: number
   readonly notifyTails: boolean
   readonly retention: RetentionPolicy | undefined
@@ -145,6 +152,7 @@ const NAMES = [
   'deduplicateAllMonths',
   'maintenanceIntervalMs',
   'monthsAhead',
+  'detailIndexMonths',
   'tailKeepHours',
   'notifyTails',
   'retention',
@@ -197,6 +205,11 @@ export function parseStoreOptions(options: unknown): ParsedStoreOptions {
       LONGEST_WAIT_MS,
     ),
     monthsAhead: parseMonthsAhead(given.monthsAhead),
+    detailIndexMonths: parseOneOf(
+      'detailIndexMonths',
+      given.detailIndexMonths ?? DEFAULT_DETAIL_INDEX_MONTHS,
+      DETAIL_INDEX_MONTHS,
+    ),
     tailKeepHours: parseInteger(
       'tailKeepHours',
       given.tailKeepHours ?? DEFAULT_TAIL_KEEP_HOURS,

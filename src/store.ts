@@ -56,20 +56,24 @@ import type { AuditVerification, VerifyAuditOptions } from './model/audit-verifi
 import { CALL_OPTIONS, type CallOptions, parseCallOptions } from './model/call-options.ts'
 import type { DeadLetter, DeadLetterFilter, RedriveReport } from './model/dead-letter.ts'
 import type { Host, HostInput } from './model/host.ts'
-import { parseBoolean, parseObject } from './model/input.ts'
-import type {
-  AlertPartition,
-  DueMonth,
-  EnsuredPartition,
-  MaintenanceReport,
-  MendReport,
-  RetentionOptions,
-  RetentionReport,
+import { parseBoolean, parseObject, parseOneOf } from './model/input.ts'
+import {
+  type AlertPartition,
+  DETAIL_INDEX_MONTHS,
+  type DetailIndexMonths,
+  type DetailIndexReport,
+  type DueMonth,
+  type EnsuredPartition,
+  type MaintenanceReport,
+  type MendReport,
+  type RetentionOptions,
+  type RetentionReport,
 } from './model/partition.ts'
 import type { JsonValue, RawJson } from './model/raw-json.ts'
 import type { NewTripwireRule, RuleChangeOptions, TripwireRule, TripwireRuleUpdate } from './model/rule.ts'
 import { ensurePartition, prepareMonth } from './partitions/ensure-partition.ts'
 import { ensurePartitionsOrThrow } from './partitions/ensure-partitions.ts'
+import { indexDetailsOnce } from './partitions/index-details.ts'
 import { listPartitions } from './partitions/list-partitions.ts'
 import { maintain, retainOnce } from './partitions/maintain.ts'
 import { MaintenanceService } from './partitions/maintenance-service.ts'
@@ -517,7 +521,8 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
 
   /**
    * What the store does by itself every `maintenanceIntervalMs`, now: makes months ahead, finishes detachments that were cut,
-   * completes months that were made by hand, applies the store's `retention`. What fails stands in the report.
+   * completes months that were made by hand, applies the store's `retention`, counts alerts, prunes the journal of tails and indexes
+   * the details of `detailIndexMonths`. What fails stands in the report.
    */
   async runMaintenance(): Promise<MaintenanceReport> {
     this.#refuseWhenClosed()
@@ -534,6 +539,20 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
     const given = parseObject('options', options, ['removeDuplicates'])
     const removeDuplicates = parseBoolean('options.removeDuplicates', given.removeDuplicates ?? false)
     return mendOnce(this.#maintenanceDb, { removeDuplicates, signal: this.#maintenance.signal })
+  }
+
+  /**
+   * Builds the indexes by which `detail` finds alerts, of `closed` months, which ended a day ago or earlier (by default), or of `every`
+   * one. The maintenance does it by `detailIndexMonths`, for about a gibibyte of months in each run. Writers go on. It waits for
+   * transactions that are open in the database. What was cut is built anew by the next call.
+   */
+  async indexAlertDetails(
+    options: { readonly months?: DetailIndexMonths | undefined } = {},
+  ): Promise<DetailIndexReport> {
+    this.#refuseWhenClosed()
+    const given = parseObject('options', options, ['months'])
+    const months = parseOneOf('options.months', given.months ?? 'closed', DETAIL_INDEX_MONTHS)
+    return indexDetailsOnce(this.#maintenanceDb, months, this.#maintenance.signal)
   }
 
   /** Which months `applyRetention` would take out now, oldest first. Changes nothing. */

@@ -6,6 +6,7 @@ import type { CommandContext } from './command-context.ts'
 import { type DatabaseFlags, databaseCommand, withStore } from './database.ts'
 import { parseNumberArgument } from './number-argument.ts'
 import { grouped, writeJsonLines, writeTable } from './output.ts'
+import { indexDetailsCommand } from './partitions/index-details.ts'
 import { mendCommand } from './partitions/mend.ts'
 import { restoreCommand } from './partitions/restore.ts'
 import { retainCommand } from './partitions/retain.ts'
@@ -17,12 +18,13 @@ interface PartitionsFlags extends DatabaseFlags {
 
 export function partitionsCommand(context: CommandContext): Command {
   return new Command('partitions')
-    .description('the months of alerts: list, make, retire, restore and mend them')
+    .description('the months of alerts: list, make, retire, restore, mend and index them')
     .addCommand(listCommand(context), { isDefault: true })
     .addCommand(ensureCommand(context))
     .addCommand(retainCommand(context))
     .addCommand(restoreCommand(context))
     .addCommand(mendCommand(context))
+    .addCommand(indexDetailsCommand(context))
 }
 
 function listCommand(context: CommandContext): Command {

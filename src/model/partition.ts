@@ -85,7 +85,7 @@ export interface RetiredMonth {
 
 /** An action of the maintenance that failed. The others went on. */
 export interface MaintenanceFailure {
-  readonly action: 'ensure' | 'finalize' | 'deduplicate' | 'complete' | 'retire' | 'count' | 'prune'
+  readonly action: 'ensure' | 'finalize' | 'deduplicate' | 'complete' | 'retire' | 'index' | 'count' | 'prune'
   /** `null` when it is about no single one. */
   readonly partition: string | null
   readonly error: TripwireStorageError
@@ -105,11 +105,28 @@ export interface MaintenanceReport extends RetentionReport {
   readonly finalized: readonly string[]
   /** Partitions that have their unique index and triggers now. */
   readonly completed: readonly string[]
+  /** Months whose index of details was built. */
+  readonly indexed: readonly string[]
   /**
    * The end of the last month that is there without a hole from now on; `null` when this month is missing, `infinity` when there is
    * no end.
    */
   readonly horizon: string | null
+}
+
+/**
+ * Which months have an index by which alerts are found by their `detail`: those that ended a day ago or earlier, every month, or none.
+ * It makes storing an alert about a third dearer, so the months that are being written have none unless it is asked for.
+ */
+export const DETAIL_INDEX_MONTHS = ['closed', 'every', 'none'] as const
+export type DetailIndexMonths = (typeof DETAIL_INDEX_MONTHS)[number]
+
+export interface DetailIndexReport {
+  /** Whether another maintainer was at work, so that nothing was done. */
+  readonly skipped: boolean
+  /** Months whose index was built. */
+  readonly indexed: readonly string[]
+  readonly failures: readonly MaintenanceFailure[]
 }
 
 /** A month from which alerts were removed that stood in it twice. */

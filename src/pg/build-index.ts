@@ -3,6 +3,12 @@ import type { QueryRunner } from './database.ts'
 import { quoteIdentifier } from './identifier.ts'
 import { SQLSTATE } from './sqlstate.ts'
 
+/** How an index of one column is made, unless it is a B-tree. */
+export interface IndexMethod {
+  readonly name: 'gin'
+  readonly operatorClass: string
+}
+
 /** Each try but the last met another session that built on the same table at the same moment. */
 const MOST_TRIES = 10
 
@@ -16,6 +22,8 @@ export interface IndexDefinition {
   /** SQL: names with commas between, such as `alert_id, host_id`; no sort order and no operator class. */
   readonly columns: string
   readonly isUnique: boolean
+  /** Defaults to a B-tree. */
+  readonly method?: IndexMethod
   /** SQL: the condition of a partial index. */
   readonly where?: string
 }
@@ -46,6 +54,7 @@ const READ_INDEX = `
     index_class.oid IS NOT NULL AS "isPresent",
     coalesce(indrelid = table_class.oid AND NOT indisvalid, false) AS "isLeftover",
     indrelid = table_class.oid
+      AND index_class.relam = (SELECT oid FROM pg_am WHERE amname = $6)
       AND indisunique = $3
       AND (indpred IS NOT NULL) = $4
       AND indoption::int2[] <@ '{0}'
@@ -122,6 +131,7 @@ async function readIndex(db: QueryRunner, index: IndexDefinition): Promise<Index
     index.isUnique,
     index.where !== undefined,
     index.columns,
+    index.method?.name ?? 'btree',
   ])
   const [row] = rows
   if (!row) throw new TripwireStorageError('QUERY_FAILED', `the table ${index.table} went away`)
@@ -146,9 +156,11 @@ function buildingElsewhere({ table }: IndexDefinition): DatabaseError {
 
 /** The statement, for those who want to run it themselves. */
 export function createIndexSql(index: IndexDefinition): string {
+  const { columns, method } = index
   return [
     `CREATE ${index.isUnique ? 'UNIQUE ' : ''}INDEX CONCURRENTLY ${quoteIdentifier(index.name)}`,
-    `ON ${qualifiedTable(index)} (${index.columns})`,
+    `ON ${qualifiedTable(index)}`,
+    method === undefined ? `(${columns})` : `USING ${method.name} (${columns} ${method.operatorClass})`,
     ...(index.where === undefined ? [] : [`WHERE ${index.where}`]),
   ].join(' ')
 }

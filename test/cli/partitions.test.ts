@@ -2,7 +2,15 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { contentOf, insertHost, makeMonth, makeMonthByHand, partitionNames } from '../partitions/fixtures.ts'
+import {
+  contentOf,
+  insertHost,
+  makeMonth,
+  makeMonthByHand,
+  monthFromNow,
+  partitionNames,
+  partitionOf,
+} from '../partitions/fixtures.ts'
 import { useTestDatabase } from '../support/test-database.ts'
 import { jsonLines, runCli } from './run-cli.ts'
 
@@ -39,10 +47,22 @@ describe('partitions', () => {
     expect(exitCode).toBe(0)
     const lines = stdout.split('\n')
     expect(lines[0]).toMatch(/^PARTITION\s+MONTH\s+ROWS\s+SIZE\s+INDEXES\s+STATE$/)
-    expect(lines[1]).toMatch(/^alerts_2024_12\s+2024-12\s+~0\s+64\.0 KiB\s+7\s+attached, incomplete$/)
-    expect(lines[2]).toMatch(/^alerts_y2025m01\s+2025-01\s+~1,500\s+\d.* KiB\s+8\s+attached$/)
+    expect(lines[1]).toMatch(/^alerts_2024_12\s+2024-12\s+~0\s+96\.0 KiB\s+11\s+attached, incomplete$/)
+    expect(lines[2]).toMatch(/^alerts_y2025m01\s+2025-01\s+~1,500\s+\d.* [KM]iB\s+12\s+attached$/)
     const json = jsonLines((await run('--json')).stdout)
     expect(json[1]).toMatchObject({ partition: NAME, rows: 1500, isComplete: true, state: 'attached' })
+  })
+
+  it('index-details indexes what is closed, or every month', async () => {
+    const indexed = ['alerts_y2025m01', 'alerts_2024_12'].map(partition => `${partition}  indexed\n`)
+    expect((await run('index-details')).stdout).toContain(indexed.join(''))
+    expect((await run('index-details')).stdout).toBe('nothing to index\n')
+    expect(jsonLines((await run('index-details', '--months', 'every', '--json')).stdout)).toEqual([
+      { skipped: false, indexed: expect.arrayContaining([partitionOf(monthFromNow(0))]), failures: [] },
+    ])
+    const refused = await run('index-details', '--months', 'some')
+    expect(refused.exitCode).toBe(2)
+    expect(refused.stderr).toContain('--months')
   })
 
   it('mend completes what was made by hand', async () => {

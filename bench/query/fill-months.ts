@@ -9,6 +9,9 @@ import { grouped } from '../support/table.ts'
 export const QUERY_HOSTS = 200
 export const RULES = 40
 export const RARE_RULE = 'seldom-seen'
+export const RARE_TYPE = 'NETWORK'
+/** Of those that were received days after they were sensed. */
+const LATE_SHARE = 0.001
 export const DETAILS = 256
 /** Of the alerts of another month, in the oldest one. */
 const SPARSE_SHARE = 0.1
@@ -51,8 +54,8 @@ function fill(partition: string): string {
   SELECT
     gen_random_uuid(),
     bench_hosts.host_id,
-    moment,
-    (ARRAY['FILE', 'NETWORK', 'PROCESS'])[1 + made.number % 3]::tripwire_type,
+    moment - CASE WHEN late_chance < ${LATE_SHARE} THEN late_chance / ${LATE_SHARE} * INTERVAL '3 days' ELSE INTERVAL '2 seconds' END,
+    (CASE WHEN type_chance < 0.00001 THEN '${RARE_TYPE}' WHEN type_chance < 0.5 THEN 'FILE' ELSE 'PROCESS' END)::tripwire_type,
     CASE WHEN rule_chance < 0.00001 THEN '${RARE_RULE}' ELSE 'rule-' || made.number / 3 % ${RULES} END,
     bench_details.detail,
     (CASE
@@ -66,6 +69,8 @@ function fill(partition: string): string {
       number,
       $1::timestamptz + number * (($2::timestamptz - $1::timestamptz) / ($3::integer + 1)) AS moment,
       floor(random() * ${QUERY_HOSTS})::integer AS host_number,
+      random() AS late_chance,
+      random() AS type_chance,
       random() AS rule_chance,
       random() AS severity_chance
     FROM generate_series(1, $3::integer) AS number
@@ -92,15 +97,21 @@ export async function fillMonths(
   const planned = await planMonths(client, alerts, months)
   const definitions = await dropIndexes(client)
   await shareOut(database, planned, fillMonth)
-  await shareOut(database, definitions, async (writer, definition) => {
+  await shareOut(database, groupByColumns(definitions), async (writer, group) => {
     await writer.query(`SET maintenance_work_mem = '256MB'`)
-    await writer.query(definition)
+    for (const definition of group) await writer.query(definition)
   })
   await client.query('VACUUM (ANALYZE) alerts')
   await database.checkpoint()
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(0)
   output.progress(`${grouped(alerts)} alerts of ${months} months were filled in within ${seconds} s`)
   return { months: planned, hostIds }
+}
+
+/** Two that are built at once and have the same columns would be given the same name on each partition. */
+function groupByColumns(definitions: readonly string[]): readonly (readonly string[])[] {
+  const columnsOf = (definition: string) => /\(([^)]*)\)/.exec(definition)?.[1]
+  return [...Map.groupBy(definitions, columnsOf).values()]
 }
 
 /** Works the pieces off, several at a time. */

@@ -6,10 +6,12 @@ import type { Output } from '../support/output.ts'
 import { median } from '../support/statistics.ts'
 import { fixed, formatTable, grouped } from '../support/table.ts'
 import { explain } from './explain.ts'
-import { type FilledMonths, RARE_RULE } from './fill-months.ts'
+import { type FilledMonths, RARE_RULE, RARE_TYPE } from './fill-months.ts'
 
 const PAGE_SIZE = 100
-/** Some of these have no index that holds all they ask for. */
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+/** The present month has no index of details. */
 export const LONGEST_QUERY_MS = 600_000
 
 interface Choice {
@@ -37,6 +39,11 @@ export async function measurePages(
     maintenanceIntervalMs: 0,
     queryTimeoutMs: LONGEST_QUERY_MS,
   })
+  const startedAt = performance.now()
+  const { indexed, failures } = await store.indexAlertDetails()
+  if (failures.length > 0) throw failures[0]?.error ?? new Error('an index of details is missing')
+  const indexSeconds = ((performance.now() - startedAt) / 1000).toFixed(0)
+  output.progress(`the details of ${indexed.length} months were indexed within ${indexSeconds} s`)
   const figures: PageFigures[] = []
   for (const { name, filter } of [...combinations(filled), ...rareChoices(filled)]) {
     const query: AlertQuery = { ...filter, limit: PAGE_SIZE }
@@ -79,12 +86,26 @@ function combinations({ hostIds }: FilledMonths): readonly Choice[] {
   )
 }
 
-function rareChoices({ hostIds: [hostId = ''] }: FilledMonths): readonly Choice[] {
+function rareChoices({ hostIds, months }: FilledMonths): readonly Choice[] {
+  const [hostId = ''] = hostIds
+  const absent = Array.from({ length: 40 }, (_, number) => `00000000-0000-4000-8000-0000000000${10 + number}`)
+  const middle = Date.parse(months[Math.floor(months.length / 2)]?.from ?? '') + 10 * DAY_MS
+  const sensed = (ms: number) => ({ timestampFrom: new Date(middle), timestampTo: new Date(middle + ms) })
   return [
     { name: 'a rule of 1 in 100,000', filter: { ruleName: RARE_RULE } },
     { name: 'a rule that there is not', filter: { ruleName: 'absent' } },
-    { name: 'a host that has none', filter: { hostId: '00000000-0000-4000-8000-000000000000' } },
+    { name: 'a type of 1 in 100,000', filter: { tripwireType: RARE_TYPE } },
+    { name: 'WARN, type of 1 in 100,000', filter: { severity: 'WARN', tripwireType: RARE_TYPE } },
+    { name: 'a host that has none', filter: { hostId: absent[0] } },
+    { name: '40 hosts that have none', filter: { hostId: absent } },
+    { name: '40 hosts', filter: { hostId: hostIds.slice(0, 40) } },
+    { name: 'all hosts, in a list', filter: { hostId: hostIds } },
+    { name: '40 hosts, rule of 1 in 100,000', filter: { hostId: hostIds.slice(0, 40), ruleName: RARE_RULE } },
+    { name: "an hour of the sensors' clocks", filter: sensed(HOUR_MS) },
+    { name: "a week of the sensors' clocks", filter: sensed(7 * DAY_MS) },
+    { name: "an hour of the sensors' clocks, host", filter: { ...sensed(HOUR_MS), hostId } },
     { name: 'a detail that there is not', filter: { detail: { uid: -1 } } },
+    { name: 'the same in closed months', filter: { detail: { uid: -1 }, to: months.at(-1)?.from } },
     { name: 'host, detail that there is not', filter: { hostId, detail: { uid: -1 } } },
     { name: 'CRITICAL, rule that there is not', filter: { severity: 'CRITICAL', ruleName: 'absent' } },
   ]

@@ -65,7 +65,8 @@ export interface AlertFilterInput {
   readonly ruleName?: string | readonly string[] | null | undefined
   /**
    * What `eventDetail` has to contain, as `@>` of PostgreSQL's `jsonb` has it: `{ path: '/etc/passwd' }` finds every object with
-   * this member. A `RawJson`, or a plain JSON value; JSON null is `RawJson.from(null)`. No index helps it by default.
+   * this member. A `RawJson`, or a plain JSON value; JSON null is
+   * `RawJson.from(null)`. Closed months have an index for it, see `detailIndexMonths`.
    */
   readonly detail?: RawJson | JsonValue | undefined
 }
@@ -76,7 +77,7 @@ export interface AlertSpanInput extends AlertFilterInput {
   readonly from?: TimestampInput | null | undefined
   /** The first moment of `receivedAt` that is not included any more. By default there is no last. */
   readonly to?: TimestampInput | null | undefined
-  /** The first moment of `timestamp`, the sensor's clock, that is included. No index helps it. */
+  /** The first moment of `timestamp`, the sensor's clock, that is included. */
   readonly timestampFrom?: TimestampInput | null | undefined
   /** The first moment of `timestamp` that is not included any more. */
   readonly timestampTo?: TimestampInput | null | undefined

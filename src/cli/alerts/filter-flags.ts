@@ -48,7 +48,7 @@ export function addSpanFlags(command: Command, defaultFrom?: string): Command {
       .option('--from <time>', `first moment: ${TIME_HELP}`, defaultFrom)
       .option('--to <time>', 'first moment that is not included any more', 'now'),
   )
-    .option('--timestamp-from <time>', 'first moment by the clock of the sensor; no index helps it')
+    .option('--timestamp-from <time>', 'first moment by the clock of the sensor')
     .option('--timestamp-to <time>', 'first moment by the clock of the sensor that is not included any more')
     .option('--cursor <cursor>', 'go on where an earlier call ended; needs its --from and --to as moments')
 }

@@ -13,7 +13,14 @@ const MOST_COUNTED = 10_000
 const READ_JOURNAL_AGE = `
   SELECT
     count(*) AS overdue,
-    coalesce(bool_or(overdue.xid < pg_snapshot_xmin(pg_current_snapshot())), false) AS "isRemovable",
+    coalesce(
+      bool_or(
+        overdue.xid < pg_snapshot_xmin(pg_current_snapshot())
+        -- From another server, by a dump: pruning begins the journal anew.
+        OR overdue.xid >= pg_snapshot_xmax(pg_current_snapshot())
+      ),
+      false
+    ) AS "isRemovable",
     pg_total_relation_size('alert_journal') AS bytes,
     (
       SELECT to_json(min(written_at) AT TIME ZONE 'UTC')
@@ -84,9 +91,9 @@ async function readJournalAge(context: CheckContext): Promise<JournalAge> {
 
 function overdueFinding(age: JournalAge): NewFinding {
   const { overdue, isWaiting, bytes, oldest, keepHours, lastPrunedAt } = age
-  const rows = countedUpTo(overdue, MOST_COUNTED, 'row')
+  const rows = countedUpTo(overdue, MOST_COUNTED, 'row that is', 'rows that are')
   const pruned = lastPrunedAt === null ? 'it was never pruned' : `it was pruned last at ${lastPrunedAt}`
-  const what = `the journal of alerts holds ${rows} of more than a day before the ${counted(keepHours, 'hour')} that it is kept, the oldest of ${oldest}; it takes ${counted(bytes, 'byte')}, and ${pruned}`
+  const what = `the journal of alerts holds ${rows} more than a day older than the ${counted(keepHours, 'hour')} it is kept, the oldest of ${oldest}; it takes ${counted(bytes, 'byte')}, and ${pruned}`
   const prune = `SELECT prune_alert_journal(INTERVAL '${keepHours} hours');`
   return {
     subject: null,

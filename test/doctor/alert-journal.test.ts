@@ -1,4 +1,5 @@
 import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { DEFAULT_TAIL_KEEP_HOURS } from '../../src/store-options.ts'
 import { connectClient, insertAlerts, insertHost } from '../partitions/fixtures.ts'
 import { openStore } from '../store/fixtures.ts'
 import { useTestDatabase } from '../support/test-database.ts'
@@ -44,7 +45,7 @@ it('alert-journal finds that nobody prunes it, and what mends it does', async ()
   const check = checkOf(found, 'alert-journal')
   expect(check.findings[0]).toMatchObject({
     message: expect.stringMatching(
-      /holds 3 rows .* the 72 hours .* takes [\d,]+ bytes, and it was never pruned/,
+      /holds 3 rows that are more than a day older than the 72 hours it is kept, .* takes [\d,]+ bytes, and it was never pruned/,
     ),
     mend: `SELECT prune_alert_journal(INTERVAL '72 hours');`,
     details: { overdue: 3, isAtLeast: false, isWaiting: false, keepHours: 72, lastPrunedAt: null },
@@ -64,6 +65,22 @@ it('alert-journal does not count beyond ten thousand', async () => {
     message: expect.stringContaining('more than 10,000 rows'),
     details: { overdue: 10_000, isAtLeast: true },
   })
+})
+
+it('alert-journal of a restored dump, with transactions of another server, waits for none of this one', async () => {
+  await database.sql(`
+    UPDATE alert_journal_state
+    SET identity = 'another server';
+    INSERT INTO alert_journal (xid, oldest, newest, alerts, written_at)
+    SELECT (1000000000 + n)::text::xid8, now(), now(), 1, now() - INTERVAL '5 days'
+    FROM generate_series(1, 2) AS n`)
+  const found = await expectFoundAndMended(database, ['alert-journal: null'])
+  expect(checkOf(found, 'alert-journal').findings[0]).toMatchObject({
+    message: expect.stringContaining('holds 1 row that is more than a day older'),
+    mend: `SELECT prune_alert_journal(INTERVAL '72 hours');`,
+    details: { overdue: 1, isWaiting: false },
+  })
+  expect(await countRows()).toBe(0)
 })
 
 it('alert-journal is content with the newest row, however old it is', async () => {
@@ -93,6 +110,13 @@ it('alert-journal goes by what whoever prunes keeps: a scheduler, or a store', a
     status: 'ok',
     details: { keepHours: 100 },
   })
+})
+
+it('alert-journal, stores and prune_alert_journal() mean the same hours where nobody says any', async () => {
+  const expected = { details: { keepHours: DEFAULT_TAIL_KEEP_HOURS } }
+  expect(checkOf(await examine(database), 'alert-journal')).toMatchObject(expected)
+  await database.sql('SELECT prune_alert_journal()')
+  expect(checkOf(await examine(database), 'alert-journal')).toMatchObject(expected)
 })
 
 it('alert-journal says that a transaction is in the way', async () => {

@@ -47,7 +47,12 @@ export async function checkUnloggedPartition(context: CheckContext): Promise<Che
     found.map(({ partition, name }) => ({
       subject: partition,
       message: `${partition} is UNLOGGED: a crash of the server empties it, and no replica and no backup of the log has its alerts; the mend writes all of it anew, holds off readers and writers meanwhile, and makes tails expire, which would not find these alerts any more`,
-      mend: carefully(`ALTER TABLE ${name} SET LOGGED;`, 'SELECT expire_alert_tails();'),
+      mend: carefully(
+        // First: what is written after the tails expired and before all is written anew would be missing in the next ones.
+        `LOCK TABLE ${name} IN ACCESS EXCLUSIVE MODE;`,
+        'SELECT expire_alert_tails();',
+        `ALTER TABLE ${name} SET LOGGED;`,
+      ),
     })),
   )
 }

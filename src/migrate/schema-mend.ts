@@ -80,6 +80,10 @@ function signatureOf({ sql }: SchemaStatement): string {
 
 /** Tails find alerts by the transaction that wrote them, and so do not find what was written anew. */
 const TAILED_TABLES: ReadonlySet<string> = new Set(['alerts', 'alert_journal'])
+/**
+ * Before the change, which may take long: its lock may not be had within a second. And behind a lock of the table: what is written in between
+ * would be written anew as well, and tails that begin then would not find it.
+ */
 const EXPIRE_TAILS = 'SELECT expire_alert_tails();'
 
 /** What may write every row of a table anew. A column with a default does when that is not the same for all rows. */
@@ -165,7 +169,8 @@ function mendTable(expected: SchemaStatement, found: SchemaStatement): string {
   }
   const statement = `ALTER TABLE ${table}\n    ${changes.join(',\n    ')};`
   const writesAnew = changes.some(change => change !== undefined && WRITES_ANEW.test(change))
-  return TAILED_TABLES.has(table) && writesAnew ? inTransaction(statement, EXPIRE_TAILS) : statement
+  if (!TAILED_TABLES.has(table) || !writesAnew) return statement
+  return inTransaction(`LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE;`, EXPIRE_TAILS, statement)
 }
 
 /** @returns `undefined` where PostgreSQL has no statement for the change. */

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { diagnose, type Store } from '../../../src/index.ts'
 import { connectClient } from '../../partitions/fixtures.ts'
 import { newAlert, newAlerts, newHost, openStore, rejection } from '../../store/fixtures.ts'
+import { waitForWaiters } from '../../store/lock-alerts.ts'
 import { useTestDatabase } from '../../support/test-database.ts'
 
 const database = useTestDatabase()
@@ -93,8 +94,9 @@ describe('F41: a tail misses no alert', () => {
 
     await database.sql(`
       BEGIN;
-      ALTER TABLE alerts ADD COLUMN marked UUID DEFAULT gen_random_uuid();
+      LOCK TABLE alerts IN ACCESS EXCLUSIVE MODE;
       SELECT expire_alert_tails();
+      ALTER TABLE alerts ADD COLUMN marked UUID DEFAULT gen_random_uuid();
       COMMIT`)
 
     const expired = { code: 'TAIL_EXPIRED', hint: expect.stringContaining('streamAlerts') }
@@ -119,6 +121,59 @@ describe('F41: a tail misses no alert', () => {
     expect(found.length).toBeGreaterThan(0)
     await expectExpired(after)
     await database.sql(UNDO)
+  })
+})
+
+describe.each([
+  ['unlogged-partition', `ALTER TABLE ${MONTH} SET UNLOGGED`],
+  ['schema-drift', 'ALTER TABLE alerts ALTER COLUMN rule_name TYPE CHAR(200)'],
+])('what the doctor advises at %s', (name, damage) => {
+  /** The SQL of the only finding. */
+  async function damageAndDiagnose(): Promise<string> {
+    await database.sql(damage)
+    onTestFinished(async () => void (await database.sql(UNDO)))
+    const { checks } = await diagnose({ connectionString: database.connectionString })
+    const found = checks.flatMap(({ findings }) => findings).filter(finding => finding.name === name)
+    expect(found).toHaveLength(1)
+    return found[0]?.mend ?? ''
+  }
+
+  it('writes nothing anew when tails cannot expire, because the journal is being pruned', async () => {
+    const mend = await damageAndDiagnose()
+    await store.insertAlerts([newAlert(hostId, { receivedAt: RECEIVED_AT })])
+    // What a sequence has given stays given, whatever is rolled back.
+    await database.sql(`
+      CREATE SEQUENCE tables_written_anew;
+      CREATE FUNCTION count_tables() RETURNS event_trigger LANGUAGE plpgsql AS $$
+      BEGIN
+        PERFORM nextval('tables_written_anew');
+      END $$;
+      CREATE EVENT TRIGGER count_tables ON table_rewrite EXECUTE FUNCTION count_tables()`)
+    onTestFinished(async () => {
+      await database.sql('DROP FUNCTION count_tables() CASCADE; DROP SEQUENCE tables_written_anew')
+    })
+    const isCounted = async () => (await database.sql('SELECT is_called FROM tables_written_anew'))[0]
+    await using pruning = await connectClient(database.directConnectionString)
+    await pruning.query('BEGIN; UPDATE alert_journal_state SET pruned_through = pruned_through')
+    await expect(database.sql(mend)).rejects.toMatchObject({ code: '55P03' })
+    expect(await isCounted()).toEqual({ is_called: false })
+    await pruning.query('COMMIT')
+    await database.sql(mend)
+    expect(await isCounted()).toEqual({ is_called: true })
+  })
+
+  it('waits for writers before tails expire, so that nothing is in the journal which is written anew', async () => {
+    const mend = await damageAndDiagnose()
+    await using writer = await connectClient(database.directConnectionString)
+    await writer.query(`
+      BEGIN;
+      INSERT INTO alerts (host_id, timestamp, tripwire_type, rule_name, severity, received_at)
+      VALUES ('${hostId}', now(), 'FILE', 'a rule', 'INFO', '${RECEIVED_AT}')`)
+    const mending = database.sql(mend)
+    await waitForWaiters(database, 1)
+    await writer.query('COMMIT')
+    await mending
+    expect(await database.sql('SELECT FROM alert_journal')).toEqual([])
   })
 })
 

@@ -140,8 +140,7 @@ CREATE TABLE rolled_alert_hours (
     hour timestamp with time zone NOT NULL,
     partition_id oid NOT NULL,
     attached_by xid NOT NULL,
-    stored_as oid NOT NULL,
-    closed_at timestamp with time zone NOT NULL
+    stored_as oid NOT NULL
 );
 
 CREATE TABLE schema_compatibility (
@@ -281,11 +280,13 @@ CREATE INDEX alerts_host_received_idx ON ONLY alerts USING btree (host_id, recei
 
 CREATE INDEX alerts_host_warn_received_idx ON ONLY alerts USING btree (host_id, received_at, alert_id, tripwire_type) WHERE (severity = 'WARN'::severity_level);
 
-CREATE INDEX alerts_late_timestamp_idx ON ONLY alerts USING btree ("timestamp", received_at, alert_id, host_id) WHERE ((timezone('UTC'::text, received_at) < (timezone('UTC'::text, "timestamp") - make_interval(mins => 5))) OR (timezone('UTC'::text, received_at) > (timezone('UTC'::text, "timestamp") + make_interval(hours => 1))));
-
 CREATE INDEX alerts_received_idx ON ONLY alerts USING btree (received_at, alert_id, host_id, severity, tripwire_type);
 
 CREATE INDEX alerts_rule_received_idx ON ONLY alerts USING btree (rule_name, received_at, alert_id, host_id, severity, tripwire_type);
+
+CREATE INDEX alerts_skewed_received_idx ON ONLY alerts USING btree (received_at, alert_id, host_id, "timestamp") WHERE ((timezone('UTC'::text, received_at) < (timezone('UTC'::text, "timestamp") - make_interval(mins => 5))) OR (timezone('UTC'::text, received_at) > (timezone('UTC'::text, "timestamp") + make_interval(hours => 1))));
+
+CREATE INDEX alerts_skewed_timestamp_idx ON ONLY alerts USING btree ("timestamp", received_at, alert_id, host_id) WHERE ((timezone('UTC'::text, received_at) < (timezone('UTC'::text, "timestamp") - make_interval(mins => 5))) OR (timezone('UTC'::text, received_at) > (timezone('UTC'::text, "timestamp") + make_interval(hours => 1))));
 
 CREATE INDEX alerts_type_critical_received_idx ON ONLY alerts USING btree (tripwire_type, received_at, alert_id, host_id) WHERE (severity = 'CRITICAL'::severity_level);
 
@@ -307,6 +308,9 @@ ALTER INDEX alerts_host_critical_received_idx ATTACH PARTITION alerts_y2026m02_h
 CREATE INDEX alerts_y2026m02_received_at_alert_id_host_id_severity_tripw_idx ON alerts_y2026m02 USING btree (received_at, alert_id, host_id, severity, tripwire_type);
 ALTER INDEX alerts_received_idx ATTACH PARTITION alerts_y2026m02_received_at_alert_id_host_id_severity_tripw_idx;
 
+CREATE INDEX alerts_y2026m02_received_at_alert_id_host_id_timestamp_idx ON alerts_y2026m02 USING btree (received_at, alert_id, host_id, "timestamp") WHERE ((timezone('UTC'::text, received_at) < (timezone('UTC'::text, "timestamp") - make_interval(mins => 5))) OR (timezone('UTC'::text, received_at) > (timezone('UTC'::text, "timestamp") + make_interval(hours => 1))));
+ALTER INDEX alerts_skewed_received_idx ATTACH PARTITION alerts_y2026m02_received_at_alert_id_host_id_timestamp_idx;
+
 CREATE INDEX alerts_y2026m02_received_at_alert_id_host_id_tripwire_type_idx ON alerts_y2026m02 USING btree (received_at, alert_id, host_id, tripwire_type) WHERE (severity = 'WARN'::severity_level);
 ALTER INDEX alerts_warn_received_idx ATTACH PARTITION alerts_y2026m02_received_at_alert_id_host_id_tripwire_type_idx;
 
@@ -319,7 +323,7 @@ ALTER INDEX alerts_rule_received_idx ATTACH PARTITION alerts_y2026m02_rule_name_
 CREATE UNIQUE INDEX alerts_y2026m02_stored_once ON alerts_y2026m02 USING btree (alert_id, host_id);
 
 CREATE INDEX alerts_y2026m02_timestamp_received_at_alert_id_host_id_idx ON alerts_y2026m02 USING btree ("timestamp", received_at, alert_id, host_id) WHERE ((timezone('UTC'::text, received_at) < (timezone('UTC'::text, "timestamp") - make_interval(mins => 5))) OR (timezone('UTC'::text, received_at) > (timezone('UTC'::text, "timestamp") + make_interval(hours => 1))));
-ALTER INDEX alerts_late_timestamp_idx ATTACH PARTITION alerts_y2026m02_timestamp_received_at_alert_id_host_id_idx;
+ALTER INDEX alerts_skewed_timestamp_idx ATTACH PARTITION alerts_y2026m02_timestamp_received_at_alert_id_host_id_idx;
 
 CREATE INDEX alerts_y2026m02_tripwire_type_received_at_alert_id_host_id__idx ON alerts_y2026m02 USING btree (tripwire_type, received_at, alert_id, host_id, severity);
 ALTER INDEX alerts_type_received_idx ATTACH PARTITION alerts_y2026m02_tripwire_type_received_at_alert_id_host_id__idx;
@@ -945,8 +949,8 @@ BEGIN
             GROUP BY found.hour, found.severity, GROUPING SETS ((), (found.tripwire_type), (found.host_id), (found.rule_name))
         ),
         closed AS (
-            INSERT INTO rolled_alert_hours (hour, partition_id, attached_by, stored_as, closed_at)
-            SELECT hours.hour, countable.partition_id, countable.attached_by, countable.stored_as, clock_timestamp()
+            INSERT INTO rolled_alert_hours (hour, partition_id, attached_by, stored_as)
+            SELECT hours.hour, countable.partition_id, countable.attached_by, countable.stored_as
             FROM list_countable_alert_partitions() AS countable
             CROSS JOIN pg_catalog.unnest($1) AS hours (hour)
             WHERE countable.partition_id = $4
@@ -954,8 +958,7 @@ BEGIN
             SET
                 partition_id = EXCLUDED.partition_id,
                 attached_by = EXCLUDED.attached_by,
-                stored_as = EXCLUDED.stored_as,
-                closed_at = EXCLUDED.closed_at
+                stored_as = EXCLUDED.stored_as
             RETURNING hour
         )
         SELECT count(*)
@@ -1679,8 +1682,8 @@ DECLARE
     v_removed BIGINT;
     v_through XID8;
 BEGIN
-    IF p_keep IS NULL OR p_keep < INTERVAL '0' THEN
-        RAISE EXCEPTION 'prune_alert_journal: expected an interval of 0 or more, got %', p_keep
+    IF p_keep IS NULL OR NOT isfinite(p_keep) OR p_keep <= INTERVAL '0' THEN
+        RAISE EXCEPTION 'prune_alert_journal: expected an interval above 0, and not infinite, got %', p_keep
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
@@ -1719,7 +1722,7 @@ BEGIN
             complete_since = greatest(complete_since, v_before);
     END IF;
 
-    -- For whoever looks whether somebody prunes. With the schema, as in alert_journal_identity.
+    -- For whoever looks whether somebody prunes. Qualified, so that no function of somebody else's fits better.
     PERFORM record_maintenance(
         'prune_journal',
         NULL,

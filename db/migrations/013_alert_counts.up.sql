@@ -38,7 +38,6 @@ CREATE TABLE rolled_alert_hours (
     partition_id OID         NOT NULL,
     attached_by  XID         NOT NULL,
     stored_as    OID         NOT NULL,
-    closed_at    TIMESTAMPTZ NOT NULL,
     CONSTRAINT rolled_alert_hours_pkey PRIMARY KEY (hour)
 );
 
@@ -382,8 +381,8 @@ BEGIN
             GROUP BY found.hour, found.severity, GROUPING SETS ((), (found.tripwire_type), (found.host_id), (found.rule_name))
         ),
         closed AS (
-            INSERT INTO rolled_alert_hours (hour, partition_id, attached_by, stored_as, closed_at)
-            SELECT hours.hour, countable.partition_id, countable.attached_by, countable.stored_as, clock_timestamp()
+            INSERT INTO rolled_alert_hours (hour, partition_id, attached_by, stored_as)
+            SELECT hours.hour, countable.partition_id, countable.attached_by, countable.stored_as
             FROM list_countable_alert_partitions() AS countable
             CROSS JOIN pg_catalog.unnest($1) AS hours (hour)
             WHERE countable.partition_id = $4
@@ -391,8 +390,7 @@ BEGIN
             SET
                 partition_id = EXCLUDED.partition_id,
                 attached_by = EXCLUDED.attached_by,
-                stored_as = EXCLUDED.stored_as,
-                closed_at = EXCLUDED.closed_at
+                stored_as = EXCLUDED.stored_as
             RETURNING hour
         )
         SELECT count(*)

@@ -152,8 +152,8 @@ DECLARE
     v_removed BIGINT;
     v_through XID8;
 BEGIN
-    IF p_keep IS NULL OR p_keep < INTERVAL '0' THEN
-        RAISE EXCEPTION 'prune_alert_journal: expected an interval of 0 or more, got %', p_keep
+    IF p_keep IS NULL OR NOT isfinite(p_keep) OR p_keep <= INTERVAL '0' THEN
+        RAISE EXCEPTION 'prune_alert_journal: expected an interval above 0, and not infinite, got %', p_keep
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
@@ -192,7 +192,7 @@ BEGIN
             complete_since = greatest(complete_since, v_before);
     END IF;
 
-    -- For whoever looks whether somebody prunes. With the schema, as in alert_journal_identity.
+    -- For whoever looks whether somebody prunes. Qualified, so that no function of somebody else's fits better.
     PERFORM record_maintenance(
         'prune_journal',
         NULL,

@@ -77,7 +77,7 @@ describe('the writer of the role recipe', () => {
     'TRUNCATE alerts',
     'DELETE FROM hosts',
     'DELETE FROM alert_journal',
-    `SELECT prune_alert_journal('0')`,
+    'SELECT prune_alert_journal()',
     'SELECT expire_alert_tails()',
   ])('may not %s', async sql => {
     await using client = await connectClient(connectionString)

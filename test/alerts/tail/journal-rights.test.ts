@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connectClient } from '../../partitions/fixtures.ts'
 import { useTestDatabase } from '../../support/test-database.ts'
 
@@ -34,8 +34,22 @@ it('says which database the journal is of, by the same three numbers everywhere'
 })
 
 it('the journal can be pruned and expired by the owner alone', async () => {
-  for (const call of [`prune_alert_journal('0')`, 'expire_alert_tails()']) {
+  for (const call of ['prune_alert_journal()', 'expire_alert_tails()']) {
     const failing = database.sql(`SET ROLE ${role}; SELECT ${call}`)
     await expect(failing).rejects.toMatchObject({ code: '42501' })
   }
+})
+
+describe('how long the journal is kept', () => {
+  it.each(["'0'", "'-1 hour'", 'NULL'])('is not %s', async keep => {
+    await expect(database.sql(`SELECT prune_alert_journal(${keep})`)).rejects.toMatchObject({ code: '22023' })
+  })
+
+  it.for(['infinity', '-infinity'])('is not %s (from PostgreSQL 17 on)', async (keep, context) => {
+    const [server] = await database.sql(`SELECT current_setting('server_version_num')::int AS version`)
+    context.skip(Number(server?.['version']) < 170_000, 'this server knows no such intervals')
+    await expect(database.sql(`SELECT prune_alert_journal('${keep}')`)).rejects.toMatchObject({
+      code: '22023',
+    })
+  })
 })

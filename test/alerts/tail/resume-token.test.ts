@@ -154,7 +154,7 @@ describe('a resume token', () => {
     const token = await newToken()
     await store.insertAlerts(newAlerts(1, hostId))
     const late = await newSettledToken()
-    await prune('0')
+    await prune('1 microsecond')
     expect(await failureOf(token)).toMatchObject({
       code: 'TAIL_EXPIRED',
       hint: expect.stringMatching(/streamAlerts from \d{4}-/),

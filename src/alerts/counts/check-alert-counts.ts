@@ -159,7 +159,7 @@ async function compareHours(db: Database, hours: readonly string[], limits: Call
   const [first] = hours
   const last = hours.at(-1)
   if (first === undefined || last === undefined) return { hours: 0, findings: [] }
-  const span = { from: first, to: hourAfter(last) }
+  const span = { from: first, to: hourAfter(last), bucket: null }
   const { rows } = await inCountTransaction(db, span, limits, (transaction, partitions) =>
     transaction.query<ComparedRow>(COMPARE_HOURS, [
       span.from,

@@ -7,7 +7,7 @@ export interface ClosedPartitions {
   readonly attachedBy: string
 }
 
-/** Where no hour may be summed. */
+/** Where no hour is summed. */
 export const NO_CLOSED_PARTITIONS: ClosedPartitions = { partitionIds: '{}', attachedBy: '{}' }
 
 const LIST_CLOSED_PARTITIONS = `

@@ -25,6 +25,11 @@ export interface CountRequest extends CountSpan {
   readonly groupBy: TimelineGroup | null
 }
 
+/** Whether counts by the hour are of any use for steps of this length. */
+export function sumsHours(bucket: TimelineBucket | null): boolean {
+  return bucket !== 'minute'
+}
+
 /**
  * A query `counted (bucket, value, alerts)`, to be summed, as a CTE with those that it needs. Closed hours are summed; everything else is read: hours that
  * are open, the edges of the span, and buckets below an hour. All of it is one statement, so the sums and the rows are of one moment.
@@ -49,7 +54,7 @@ export function countAlertsSql(
       SELECT
         hour,
         hour - row_number() OVER (ORDER BY hour) * INTERVAL '1 hour' AS island
-      FROM list_closed_alert_hours($1::timestamptz, ${bucket === 'minute' ? '$1' : '$2'}::timestamptz)
+      FROM list_closed_alert_hours($1::timestamptz, ${sumsHours(bucket) ? '$2' : '$1'}::timestamptz)
       -- A partition that was attached after this statement was planned is not read by it, so it is not summed either.
       JOIN unnest($3::oid[], $4::xid[]) AS planned (partition_id, attached_by)
         USING (partition_id, attached_by)

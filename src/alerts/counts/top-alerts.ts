@@ -50,8 +50,9 @@ async function readTop(
   const given = parseObject('query', query, [...SPAN_MEMBERS, 'limit'])
   const span = parseCountSpan(given)
   const limit = parseInteger('query.limit', given.limit ?? DEFAULT_TOP_LIMIT, 1, LARGEST_TOP_LIMIT)
-  const { rows } = await inCountTransaction(db, span, limits, (transaction, partitions) => {
-    const { sql, values } = countAlertsSql({ ...span, bucket: null, groupBy }, partitions)
+  const request = { ...span, bucket: null, groupBy }
+  const { rows } = await inCountTransaction(db, request, limits, (transaction, partitions) => {
+    const { sql, values } = countAlertsSql(request, partitions)
     return transaction.query<TopRow>(
       `
   WITH ${sql}

@@ -115,32 +115,57 @@ export interface CountsAndRows {
   readonly rows: readonly unknown[]
 }
 
-/** What the counts say and what the rows say in one snapshot, by groups and hours, and over the whole span. */
+/**
+ * What the counts say and what the rows say in one snapshot, by groups and hours, and over the whole span; asked as the library asks.
+ * @param meanwhile happens after the partitions were asked for, and before anything is counted.
+ */
 export async function countsAndRows(
   client: ClientBase,
   groups: readonly TimelineGroup[] = TIMELINE_GROUPS,
+  meanwhile: () => Promise<void> = async () => undefined,
 ): Promise<CountsAndRows> {
   const counts: unknown[] = []
   const rows: unknown[] = []
-  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+  await client.query('BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY')
   const partitions = await listClosedPartitions(runnerOfCaller('client', client), SPAN.from, SPAN.to)
+  await meanwhile()
   for (const groupBy of groups) {
     for (const bucket of ['hour', null] as const) {
       const { sql, values } = countAlertsSql({ ...SPAN, bucket, groupBy, severities: null }, partitions)
-      const counted = await client.query(
-        `WITH ${sql} SELECT bucket::text, value, sum(alerts)::int AS alerts FROM counted GROUP BY bucket, value HAVING sum(alerts) <> 0 ORDER BY 1, 2`,
-        [...values],
-      )
-      const column = COLUMN_OF[groupBy]
-      const found = await client.query(
-        `SELECT ${bucket === null ? 'NULL' : `date_trunc('hour', received_at, 'UTC')`}::text AS bucket, ${column}::text AS value, count(*)::int AS alerts
-         FROM alerts WHERE received_at >= $1 AND received_at < $2 GROUP BY 1, 2 ORDER BY 1, 2`,
-        [SPAN.from, SPAN.to],
-      )
-      counts.push(...counted.rows)
-      rows.push(...found.rows)
+      const { rows: compared } = await client.query<CountsAndRows>(compareSql(sql, bucket, groupBy), [
+        ...values,
+      ])
+      for (const each of compared) {
+        counts.push(...each.counts)
+        rows.push(...each.rows)
+      }
     }
   }
   await client.query('COMMIT')
   return { counts, rows }
+}
+
+/** One statement, because each has a snapshot of its own. */
+function compareSql(countSql: string, bucket: 'hour' | null, groupBy: TimelineGroup): string {
+  return `
+    WITH ${countSql},
+    summed AS (
+      SELECT bucket, value, sum(alerts) AS alerts
+      FROM counted
+      GROUP BY bucket, value
+      HAVING sum(alerts) <> 0
+    ),
+    found AS (
+      SELECT
+        ${bucket === null ? 'NULL::timestamptz' : `date_trunc('hour', received_at, 'UTC')`} AS bucket,
+        ${COLUMN_OF[groupBy]}::text AS value,
+        count(*) AS alerts
+      FROM alerts
+      WHERE received_at >= $1::timestamptz
+        AND received_at < $2::timestamptz
+      GROUP BY 1, 2
+    )
+    SELECT
+      (SELECT coalesce(json_agg(summed ORDER BY bucket, value), '[]') FROM summed) AS counts,
+      (SELECT coalesce(json_agg(found ORDER BY bucket, value), '[]') FROM found) AS rows`
 }

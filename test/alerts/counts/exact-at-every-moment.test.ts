@@ -1,4 +1,4 @@
-/** Writers of every kind beside the steps of counting: after each step, the counts are those of the rows. */
+/** Writers of every kind beside the steps of counting: after each step, and when one is taken in the midst of a question, the counts are those of the rows. */
 import fc from 'fast-check'
 import type { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -93,6 +93,9 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('lower' as const), hour }) },
 )
+
+/** Before a question, or after it has asked for the partitions and before it counts. */
+const timedStep = fc.record({ given: step, isAmidst: fc.boolean() })
 
 let reader: Client
 let roller: Client
@@ -196,11 +199,12 @@ describe('the counts of closed hours', () => {
   it('are those of the rows after every step of writers, maintainers and operators', async () => {
     let closedSometimes = 0
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 80 }), async steps => {
+      fc.asyncProperty(fc.array(timedStep, { minLength: 20, maxLength: 80 }), async steps => {
         await beginAnew()
-        for (const each of steps) {
-          await take(each)
-          const { counts, rows } = await countsAndRows(reader, ['ruleName'])
+        for (const { given, isAmidst } of steps) {
+          if (!isAmidst) await take(given)
+          const meanwhile = isAmidst ? () => take(given) : undefined
+          const { counts, rows } = await countsAndRows(reader, ['ruleName'], meanwhile)
           expect(counts).toEqual(rows)
           if ((await closedHours(reader)).length > 0) closedSometimes++
         }

@@ -2,50 +2,40 @@ import pg from 'pg'
 
 const LONGEST_WAIT_MS = 5000
 
-/** What the driver's connections can do, and its types do not tell. */
+/** What the driver's connections can do, and its types do not tell: docs/design/dependencies.md. */
 interface BareConnection extends pg.Connection {
   connect(portOrPath: number | string, host?: string): void
   requestSsl(): void
   cancel(processID: number, secretKey: number): void
 }
 
-/** By which the server knows whom to cancel. Whoever has both can cancel. */
-interface CancelKey {
+/** Of the driver's client, with what its types do not tell. */
+interface ConnectedClient extends pg.Client {
+  /** By these two the server knows whom to cancel. Whoever has both can cancel. */
   readonly processID: number
   readonly secretKey: number
+  readonly sslNegotiation: string
 }
 
 /**
  * Asks the server to cancel what a connection runs (PostgreSQL manual, "Canceling Requests in Progress"). It goes over a connection of its
  * own, also through a pooler, which is made as the other one was: with TLS where that has it, by the same settings, and never
- * without. Returns when the server has taken the request, or cannot be reached. What ran may have ended before it arrived.
+ * without. Returns when the server has taken the request, cannot be reached, or the signal is aborted. What ran may have ended before it arrived.
  */
-export async function sendCancelRequest(client: pg.PoolClient, connectionString: string): Promise<void> {
-  const key = cancelKeyOf(client)
-  if (!key) return
-  try {
-    await sendOver(new pg.Client({ connectionString }), key)
-  } catch {
-    // A file of the settings cannot be read any more. The server is not reached, then.
-  }
-}
-
-function cancelKeyOf(client: object): CancelKey | undefined {
-  if (!('processID' in client) || typeof client.processID !== 'number') return undefined
-  if (!('secretKey' in client) || typeof client.secretKey !== 'number') return undefined
-  return { processID: client.processID, secretKey: client.secretKey }
-}
-
-async function sendOver(client: pg.Client, { processID, secretKey }: CancelKey): Promise<void> {
-  const { connection, host, port, ssl } = client
+export async function sendCancelRequest(client: pg.PoolClient, signal: AbortSignal): Promise<void> {
+  if (signal.aborted || !isConnected(client)) return
+  const { host, port, ssl, sslNegotiation, processID, secretKey } = client
+  const tls = { ssl, sslNegotiation }
+  const connection = new pg.Connection(tls)
   if (!isBareConnection(connection)) return
   await new Promise<void>(resolve => {
     const giveUp = () => connection.stream.destroy()
     const timeout = setTimeout(giveUp, LONGEST_WAIT_MS)
+    signal.addEventListener('abort', giveUp)
     const cancel = () => connection.cancel(processID, secretKey)
     connection.on('connect', () => {
       if (!ssl) cancel()
-      else if (!negotiatesDirectly(client)) connection.requestSsl()
+      else if (sslNegotiation !== 'direct') connection.requestSsl()
     })
     // Not before the certificate of the server was checked.
     connection.on('sslconnect', () => connection.stream.once('secureConnect', cancel))
@@ -54,6 +44,7 @@ async function sendOver(client: pg.Client, { processID, secretKey }: CancelKey):
     // The server closes the connection once it has passed the request on. It never answers.
     connection.on('end', () => {
       clearTimeout(timeout)
+      signal.removeEventListener('abort', giveUp)
       resolve()
     })
     if (host.startsWith('/')) connection.connect(`${host}/.s.PGSQL.${port}`)
@@ -61,12 +52,16 @@ async function sendOver(client: pg.Client, { processID, secretKey }: CancelKey):
   })
 }
 
+function isConnected(client: pg.Client): client is ConnectedClient {
+  return (
+    typeof Reflect.get(client, 'processID') === 'number' &&
+    typeof Reflect.get(client, 'secretKey') === 'number' &&
+    typeof Reflect.get(client, 'sslNegotiation') === 'string'
+  )
+}
+
 function isBareConnection(connection: pg.Connection): connection is BareConnection {
   return ['connect', 'requestSsl', 'cancel'].every(
     name => typeof Reflect.get(connection, name) === 'function',
   )
-}
-
-function negotiatesDirectly(client: object): boolean {
-  return 'sslNegotiation' in client && client.sslNegotiation === 'direct'
 }

@@ -10,18 +10,16 @@ const LONGEST_CANCEL_MS = 5000
 export class Cancelling {
   readonly #client: pg.PoolClient
   readonly #signal: AbortSignal | undefined
-  readonly #connectionString: string
   readonly #cancel = () => this.#begin()
   readonly #requests: Promise<void>[] = []
+  /** Ends the requests: there is nothing to cancel any more. */
+  readonly #broken = new AbortController()
   #repeating: NodeJS.Timeout | undefined
   #breaking: NodeJS.Timeout | undefined
-  #isBroken = false
 
-  /** @param connectionString with which the connection was made. */
-  constructor(client: pg.PoolClient, signal: AbortSignal | undefined, connectionString: string) {
+  constructor(client: pg.PoolClient, signal: AbortSignal | undefined) {
     this.#client = client
     this.#signal = signal
-    this.#connectionString = connectionString
     if (signal?.aborted) this.#begin()
     else signal?.addEventListener('abort', this.#cancel)
   }
@@ -31,19 +29,18 @@ export class Cancelling {
     this.#signal?.removeEventListener('abort', this.#cancel)
     clearInterval(this.#repeating)
     clearTimeout(this.#breaking)
-    // Where the server is silent, so are its answers to these.
-    if (!this.#isBroken) await Promise.all(this.#requests)
+    await Promise.all(this.#requests)
     return this.#requests.length > 0
   }
 
   #begin(): void {
-    const request = () => void this.#requests.push(sendCancelRequest(this.#client, this.#connectionString))
+    const { stream } = this.#client.connection
+    if (stream.destroyed) this.#broken.abort()
+    else stream.once('close', () => this.#broken.abort())
+    const request = () => void this.#requests.push(sendCancelRequest(this.#client, this.#broken.signal))
     request()
     this.#repeating = setInterval(request, REPEAT_MS)
-    this.#breaking = setTimeout(() => {
-      // The server is frozen, or the network gone: nobody would ever hear of it.
-      this.#isBroken = true
-      this.#client.connection.stream.destroy()
-    }, LONGEST_CANCEL_MS)
+    // The server is frozen, or the network gone: nobody would ever hear of it.
+    this.#breaking = setTimeout(() => stream.destroy(), LONGEST_CANCEL_MS)
   }
 }

@@ -153,7 +153,7 @@ export class Database implements QueryRunner, TransactionRunner {
   async #runOnClient<T>(work: (client: pg.PoolClient) => Promise<T>, signal?: AbortSignal): Promise<T> {
     signal?.throwIfAborted()
     const client = await this.#connect(signal)
-    const cancelling = new Cancelling(client, signal, this.#options.connectionString)
+    const cancelling = new Cancelling(client, signal)
     try {
       return await work(client)
     } catch (error) {
@@ -226,7 +226,7 @@ export class Database implements QueryRunner, TransactionRunner {
   ): Promise<T> {
     signal?.throwIfAborted()
     const client = await this.#connect(signal)
-    const cancelling = new Cancelling(client, signal, this.#options.connectionString)
+    const cancelling = new Cancelling(client, signal)
     const transaction: QueryRunner = {
       query: async (sql, values = []) => {
         signal?.throwIfAborted()

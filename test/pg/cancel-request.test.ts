@@ -108,6 +108,15 @@ describeUnless(opensslMissing(), 'a cancel request', () => {
     expect(sent.includes(CANCEL_REQUEST)).toBe(false)
   }, 20_000)
 
+  it('ends with the connection, where the server takes requests and is silent', async () => {
+    const proxy = await startProxy('')
+    const startedAt = performance.now()
+    expect(await cancelOne(proxy.connectionString, async () => proxy.freezeAll())).toMatchObject(BROKEN)
+    // All requests have ended: the last one alone would wait for longer than that.
+    expect(performance.now() - startedAt).toBeLessThan(8000)
+    expect(proxy.connections).toBeGreaterThan(5)
+  }, 20_000)
+
   it('is not sent to a server that does not show the certificate that is trusted', async () => {
     expect(
       await cancelOne(`${server.connectionString}?${trusted()}`, () => server.renewCertificate()),

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { chown, copyFile, mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { vi } from 'vitest'
 import { startEmbeddedPostgres } from '../../src/embedded/index.ts'
 import { runAdminSql } from './admin-sql.ts'
 
@@ -40,14 +41,13 @@ export async function startTlsServer(): Promise<TlsServer> {
   try {
     await copyFile(await giveCertificate(), certificateFile)
     await runAdminSql(server.connectionString, 'ALTER SYSTEM SET ssl = on')
-    await runAdminSql(server.connectionString, 'SELECT pg_reload_conf()')
+    await reload(server.connectionString, certificateFile)
     return {
       connectionString: server.connectionString,
       certificateFile,
       majorVersion: Number.parseInt(server.version, 10),
       renewCertificate: async () => {
-        await giveCertificate()
-        await runAdminSql(server.connectionString, 'SELECT pg_reload_conf()')
+        await reload(server.connectionString, await giveCertificate())
       },
       [Symbol.asyncDispose]: stop,
     }
@@ -55,6 +55,13 @@ export async function startTlsServer(): Promise<TlsServer> {
     await stop()
     throw error
   }
+}
+
+/** Until the server shows the certificate: it is told at once, and acts upon it later. */
+async function reload(connectionString: string, certificateFile: string): Promise<void> {
+  await runAdminSql(connectionString, 'SELECT pg_reload_conf()')
+  const trusting = `${connectionString}?sslmode=verify-full&sslrootcert=${certificateFile}`
+  await vi.waitFor(() => runAdminSql(trusting, 'SELECT'), { timeout: 10_000, interval: 20 })
 }
 
 /** Under the names that the server looks for. The key has to be of its account. */

@@ -3,6 +3,10 @@
  * `npm run test:pgbouncer`
  * `npm run test:pgbouncer -- test/store test/migrate`
  */
-import { runTestsThroughPgBouncer } from './support/run-tests.ts'
+import { pgbouncerMissing } from '../test/support/pgbouncer.ts'
+import { runTests } from './support/run-tests.ts'
 
-process.exitCode = runTestsThroughPgBouncer(process.argv.slice(2))
+const missing = pgbouncerMissing()
+if (missing !== undefined) console.error(`no test was run: ${missing}`)
+process.exitCode =
+  missing === undefined ? runTests(process.argv.slice(2), { TRIPWIRE_TEST_POOLER: 'pgbouncer' }) : 1

@@ -1,6 +1,6 @@
 import { type PgBouncer, pgbouncerMissing, startPgBouncer } from './pgbouncer.ts'
 
-/** More than the transactions of a test that wait for each other, and for two files at once less than a server has by default. */
+/** More than the transactions of a test that wait for each other. Of every database and role, so the server has more than by default: test-server.ts. */
 const POOL_SIZE = 40
 
 /**

@@ -1,6 +1,6 @@
 import { appendFile, cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { expect, vi } from 'vitest'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/embedded/index.ts'
 import { runAdminSql } from './admin-sql.ts'
@@ -45,7 +45,7 @@ export async function startReplicatedServer(): Promise<ReplicatedServer> {
     await (await start('primary')).stop()
     await cp(join(folder, 'primary'), join(folder, 'standby'), {
       recursive: true,
-      filter: source => !OF_A_PROCESS.has(source.split('/').at(-1) ?? ''),
+      filter: source => !OF_A_PROCESS.has(basename(source)),
     })
     const primary = await start('primary')
     const clusterDir = join(folder, 'standby', 'cluster')

@@ -1,7 +1,7 @@
 import type { AlertCounts } from './alerts/ingest/alert-counters.ts'
 import type { DeadLetteredAlert } from './alerts/ingest/durable-store.ts'
 import type { FlushStats } from './alerts/ingest/flush-statistics.ts'
-import type { MaintenanceReport, MaintenanceStatus } from './model/partition.ts'
+import type { DetailIndexReport, MaintenanceReport, MaintenanceStatus } from './model/partition.ts'
 
 /** What a store tells while it works. */
 export interface StoreEvents {
@@ -20,7 +20,9 @@ export interface StoreEvents {
   spoolFailed: [event: { readonly error: unknown }]
   /** The maintenance ran. Where `failures` holds something, the rest went on, and that is tried again by the next run. */
   maintenanceFinished: [report: MaintenanceReport]
-  /** The maintenance could not be run at all. It is tried again after the interval. */
+  /** Indexes of details were built in the background, or could not be. What failed is tried again after the interval. */
+  detailsIndexed: [report: DetailIndexReport]
+  /** The maintenance, or the indexing of details, could not be run at all. It is tried again after the interval. */
   maintenanceFailed: [event: { readonly error: unknown }]
   /** An idle connection died. The pool replaces it when it is needed. */
   connectionLost: [event: { readonly error: unknown }]

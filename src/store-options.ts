@@ -80,10 +80,10 @@ export interface StoreOptions {
   /** How many months the maintenance makes ahead of the present one, 0 to 120. Defaults to 3. */
   readonly monthsAhead?: number | undefined
   /**
-   * Of which months the maintenance indexes the details, so that `detail` finds what is rare: `closed` ones, which ended a day ago or
-   * earlier, `every` month, which makes storing an alert about a third dearer, or `none`. Defaults to `closed`.
+   * Of which months the store indexes the details in the background, so that `detail` finds what is rare: `closed` ones, which ended a day ago or
+   * earlier, `every` month, which makes storing an alert about a third dearer, or `none`. Defaults to closed.
    */
-  readonly detailIndexMonths?: DetailIndexMonths | undefined
+  readonly detailIndexMonths?: DetailIndexMonths | 'none' | undefined
   /** How many hours back a tail can begin or go on: so long the maintenance keeps the journal of alerts, 1 to 8,760. Defaults to 72. */
   readonly tailKeepHours?: number | undefined
   /**
@@ -125,7 +125,7 @@ export interface ParsedStoreOptions {
   readonly deduplicateAllMonths: boolean
   readonly maintenanceIntervalMs: number
   readonly monthsAhead: number
-  readonly detailIndexMonths: DetailIndexMonths
+  readonly detailIndexMonths: DetailIndexMonths | 'none'
   readonly tailKeepHours: number
   readonly notifyTails: boolean
   readonly retention: RetentionPolicy | undefined
@@ -208,7 +208,7 @@ export function parseStoreOptions(options: unknown): ParsedStoreOptions {
     detailIndexMonths: parseOneOf(
       'detailIndexMonths',
       given.detailIndexMonths ?? DEFAULT_DETAIL_INDEX_MONTHS,
-      DETAIL_INDEX_MONTHS,
+      [...DETAIL_INDEX_MONTHS, 'none'],
     ),
     tailKeepHours: parseInteger(
       'tailKeepHours',

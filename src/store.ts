@@ -71,9 +71,10 @@ import {
 } from './model/partition.ts'
 import type { JsonValue, RawJson } from './model/raw-json.ts'
 import type { NewTripwireRule, RuleChangeOptions, TripwireRule, TripwireRuleUpdate } from './model/rule.ts'
+import { DetailIndexer } from './partitions/detail-indexer.ts'
 import { ensurePartition, prepareMonth } from './partitions/ensure-partition.ts'
 import { ensurePartitionsOrThrow } from './partitions/ensure-partitions.ts'
-import { indexDetailsOnce } from './partitions/index-details.ts'
+import { ENOUGH_BYTES, indexDetails } from './partitions/index-details.ts'
 import { listPartitions } from './partitions/list-partitions.ts'
 import { maintain, retainOnce } from './partitions/maintain.ts'
 import { MaintenanceService } from './partitions/maintenance-service.ts'
@@ -88,7 +89,12 @@ import { createRule, deleteRule, updateRule } from './rules/write-rules.ts'
 import { Spool } from './spool/spool.ts'
 import type { CloseReport, StoreEvents, StoreStats } from './store-events.ts'
 import { observeStore, type StoreMetrics } from './store-metrics.ts'
-import { type ParsedStoreOptions, parseStoreOptions, type StoreOptions } from './store-options.ts'
+import {
+  DEFAULT_DETAIL_INDEX_MONTHS,
+  type ParsedStoreOptions,
+  parseStoreOptions,
+  type StoreOptions,
+} from './store-options.ts'
 import { within } from './within.ts'
 
 /** Of the maintenance: one holds its lock, one works; the others are for calls that come meanwhile. */
@@ -119,6 +125,7 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
   /** Apart, and without a limit of time: an archive takes as long as it takes. */
   readonly #maintenanceDb: Database
   readonly #maintenance: MaintenanceService
+  readonly #detailIndexer: DetailIndexer | undefined
   readonly #schemaVersion: number
   readonly #spool: Spool | undefined
   readonly #ingest: Ingest
@@ -184,7 +191,9 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
         }),
       onFinished: report => this.emit('maintenanceFinished', report),
       onFailed: error => this.emit('maintenanceFailed', { error }),
+      onTimerRun: () => this.#detailIndexer?.start(),
     })
+    this.#detailIndexer = this.#makeDetailIndexer(options.detailIndexMonths)
     this.#spool = openSpool(options)
     this.#metrics = observeStore(
       () => this.#ingest.counts,
@@ -521,8 +530,8 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
 
   /**
    * What the store does by itself every `maintenanceIntervalMs`, now: makes months ahead, finishes detachments that were cut,
-   * completes months that were made by hand, applies the store's `retention`, counts alerts, prunes the journal of tails and indexes
-   * the details of `detailIndexMonths`. What fails stands in the report.
+   * completes months that were made by hand, applies the store's `retention`, counts alerts and prunes the journal of tails. What fails
+   * stands in the report. Indexes of details are another matter: `indexAlertDetails`.
    */
   async runMaintenance(): Promise<MaintenanceReport> {
     this.#refuseWhenClosed()
@@ -543,16 +552,20 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
 
   /**
    * Builds the indexes by which `detail` finds alerts, of `closed` months, which ended a day ago or earlier (by default), or of `every`
-   * one. The maintenance does it by `detailIndexMonths`, for about a gibibyte of months in each run. Writers go on. It waits for
-   * transactions that are open in the database. What was cut is built anew by the next call.
+   * one. With a `maintenanceIntervalMs`, the store does it by `detailIndexMonths` in the background, for about a gibibyte of months each
+   * time. Writers go on. It waits for transactions that are open in the database. What was cut is built anew by the next call.
    */
   async indexAlertDetails(
     options: { readonly months?: DetailIndexMonths | undefined } = {},
   ): Promise<DetailIndexReport> {
     this.#refuseWhenClosed()
     const given = parseObject('options', options, ['months'])
-    const months = parseOneOf('options.months', given.months ?? 'closed', DETAIL_INDEX_MONTHS)
-    return indexDetailsOnce(this.#maintenanceDb, months, this.#maintenance.signal)
+    const months = parseOneOf(
+      'options.months',
+      given.months ?? DEFAULT_DETAIL_INDEX_MONTHS,
+      DETAIL_INDEX_MONTHS,
+    )
+    return indexDetails(this.#maintenanceDb, { months, signal: this.#maintenance.signal })
   }
 
   /** Which months `applyRetention` would take out now, oldest first. Changes nothing. */
@@ -615,7 +628,7 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
   async #close(): Promise<CloseReport> {
     const { closeTimeoutMs } = this.#options
     const startedAt = performance.now()
-    const maintenanceStopped = this.#maintenance.stop()
+    const maintenanceStopped = Promise.all([this.#maintenance.stop(), this.#detailIndexer?.settled()])
     this.#flushNotifier.stop()
     const tailsClosed = this.#tails.close()
     const auditWritten = this.#finishAudit(closeTimeoutMs * FLUSH_SHARE)
@@ -660,6 +673,18 @@ export class Store extends EventEmitter<StoreEvents> implements AsyncDisposable 
     this.#refuseWhenClosed()
     const given = parseCallOptions('options', parseObject('options', options, CALL_OPTIONS))
     return { ...given, timeoutMs: given.timeoutMs ?? this.#options.queryTimeoutMs }
+  }
+
+  #makeDetailIndexer(months: ParsedStoreOptions['detailIndexMonths']): DetailIndexer | undefined {
+    if (months === 'none') return undefined
+    const { signal } = this.#maintenance
+    return new DetailIndexer({
+      index: () => indexDetails(this.#maintenanceDb, { months, signal, enoughBytes: ENOUGH_BYTES }),
+      onFinished: report => this.emit('detailsIndexed', report),
+      onFailed: error => {
+        if (!signal.aborted) this.emit('maintenanceFailed', { error })
+      },
+    })
   }
 
   #refuseWhenClosed(): void {

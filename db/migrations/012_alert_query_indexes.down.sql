@@ -14,7 +14,8 @@ CREATE INDEX alerts_critical_received_at_idx
     ON alerts (received_at, alert_id)
     WHERE severity = 'CRITICAL';
 
-DROP INDEX alerts_late_timestamp_idx;
+DROP INDEX alerts_skewed_received_idx;
+DROP INDEX alerts_skewed_timestamp_idx;
 DROP INDEX alerts_type_critical_received_idx;
 DROP INDEX alerts_type_warn_received_idx;
 DROP INDEX alerts_host_critical_received_idx;

@@ -27,6 +27,7 @@ BEGIN
                 'btree \(.*received_at, alert_id(, host_id)?(, severity)?, tripwire_type\)'
                 '|btree \(tripwire_type, received_at, alert_id, host_id(, severity)?\)'
                 '|btree \("timestamp", received_at, alert_id, host_id\)'
+                '|btree \(received_at, alert_id, host_id, "timestamp"\)'
             )
     LOOP
         EXECUTE format('DROP INDEX %s', v_leftover);
@@ -74,8 +75,13 @@ CREATE INDEX alerts_type_critical_received_idx
 
 -- By the clock of the sensor. Most alerts are received soon after they were sensed, and are found by when they were received; here are
 -- the others, from hosts that were away or whose clock is wrong.
-CREATE INDEX alerts_late_timestamp_idx
+CREATE INDEX alerts_skewed_timestamp_idx
     ON alerts (timestamp, received_at, alert_id, host_id)
+    WHERE timezone('UTC', received_at) < timezone('UTC', timestamp) - make_interval(mins => 5)
+        OR timezone('UTC', received_at) > timezone('UTC', timestamp) + make_interval(hours => 1);
+
+CREATE INDEX alerts_skewed_received_idx
+    ON alerts (received_at, alert_id, host_id, timestamp)
     WHERE timezone('UTC', received_at) < timezone('UTC', timestamp) - make_interval(mins => 5)
         OR timezone('UTC', received_at) > timezone('UTC', timestamp) + make_interval(hours => 1);
 

@@ -1,9 +1,7 @@
 import { buildIndexConcurrently, type IndexDefinition } from '../pg/build-index.ts'
 import type { QueryRunner } from '../pg/database.ts'
+import { joinName } from '../pg/identifier.ts'
 import type { WantedIndex } from './wanted-alert-indexes.ts'
-
-/** In PostgreSQL, a name has so many bytes. */
-const LONGEST_NAME = 63
 
 interface FilledPartition {
   readonly id: string
@@ -136,17 +134,4 @@ function freeName(table: string, { suffix, columns }: WantedIndex, taken: Readon
     const name = joinName(table, suffix === undefined ? columns.replaceAll(', ', '_') : '', label)
     if (!taken.has(name)) return name
   }
-}
-
-/** A name that is too long is cut in the longer of its first two parts, as PostgreSQL does it. */
-function joinName(table: string, columns: string, label: string): string {
-  const start = [...table]
-  const middle = [...columns]
-  const joined = () => [start.join(''), middle.join(''), label].filter(part => part !== '').join('_')
-  while (Buffer.byteLength(joined()) > LONGEST_NAME) {
-    const isStartLonger = Buffer.byteLength(start.join('')) > middle.length
-    if (isStartLonger) start.pop()
-    else middle.pop()
-  }
-  return joined()
 }

@@ -20,6 +20,21 @@ function wanted(columns: string, severity?: 'WARN' | 'CRITICAL'): WantedIndex {
   }
 }
 
+/** Of alerts that were received long after they were sensed, or before. */
+function skewed(columns: string): WantedIndex {
+  return {
+    columns,
+    isUnique: false,
+    where:
+      `timezone('UTC', received_at) < timezone('UTC', timestamp) - make_interval(mins => 5) ` +
+      `OR timezone('UTC', received_at) > timezone('UTC', timestamp) + make_interval(hours => 1)`,
+    definition:
+      `btree (${columns.replace('timestamp', '"timestamp"')}) ` +
+      `WHERE ((timezone('UTC'::text, received_at) < (timezone('UTC'::text, "timestamp") - make_interval(mins => 5))) ` +
+      `OR (timezone('UTC'::text, received_at) > (timezone('UTC'::text, "timestamp") + make_interval(hours => 1))))`,
+  }
+}
+
 /** In the order of the migration: where the columns are the same, it decides who gets which name. */
 const OF_ALERT_KEYS: readonly WantedIndex[] = [
   wanted('received_at, alert_id'),
@@ -45,17 +60,8 @@ const OF_ALERT_QUERIES: readonly WantedIndex[] = [
   wanted('host_id, received_at, alert_id, tripwire_type', 'CRITICAL'),
   wanted('tripwire_type, received_at, alert_id, host_id', 'WARN'),
   wanted('tripwire_type, received_at, alert_id, host_id', 'CRITICAL'),
-  {
-    columns: 'timestamp, received_at, alert_id, host_id',
-    isUnique: false,
-    where:
-      `timezone('UTC', received_at) < timezone('UTC', timestamp) - make_interval(mins => 5) ` +
-      `OR timezone('UTC', received_at) > timezone('UTC', timestamp) + make_interval(hours => 1)`,
-    definition:
-      'btree ("timestamp", received_at, alert_id, host_id) ' +
-      `WHERE ((timezone('UTC'::text, received_at) < (timezone('UTC'::text, "timestamp") - make_interval(mins => 5))) ` +
-      `OR (timezone('UTC'::text, received_at) > (timezone('UTC'::text, "timestamp") + make_interval(hours => 1))))`,
-  },
+  skewed('timestamp, received_at, alert_id, host_id'),
+  skewed('received_at, alert_id, host_id, timestamp'),
 ]
 
 /** By the name of the migration, as its files have it. */

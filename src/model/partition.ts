@@ -105,8 +105,6 @@ export interface MaintenanceReport extends RetentionReport {
   readonly finalized: readonly string[]
   /** Partitions that have their unique index and triggers now. */
   readonly completed: readonly string[]
-  /** Months whose index of details was built. */
-  readonly indexed: readonly string[]
   /**
    * The end of the last month that is there without a hole from now on; `null` when this month is missing, `infinity` when there is
    * no end.
@@ -115,15 +113,13 @@ export interface MaintenanceReport extends RetentionReport {
 }
 
 /**
- * Which months have an index by which alerts are found by their `detail`: those that ended a day ago or earlier, every month, or none.
+ * Which months get an index by which alerts are found by their `detail`: those that ended a day ago or earlier, or every month.
  * It makes storing an alert about a third dearer, so the months that are being written have none unless it is asked for.
  */
-export const DETAIL_INDEX_MONTHS = ['closed', 'every', 'none'] as const
+export const DETAIL_INDEX_MONTHS = ['closed', 'every'] as const
 export type DetailIndexMonths = (typeof DETAIL_INDEX_MONTHS)[number]
 
 export interface DetailIndexReport {
-  /** Whether another maintainer was at work, so that nothing was done. */
-  readonly skipped: boolean
   /** Months whose index was built. */
   readonly indexed: readonly string[]
   readonly failures: readonly MaintenanceFailure[]

@@ -8,10 +8,11 @@ import type { MaintenanceLock } from './maintenance-lock.ts'
  */
 export class Actions {
   readonly failures: MaintenanceFailure[] = []
-  readonly #lock: MaintenanceLock
+  readonly #lock: MaintenanceLock | undefined
   readonly #signal: AbortSignal
 
-  constructor(lock: MaintenanceLock, signal: AbortSignal) {
+  /** @param lock without which nothing more is done, for actions that must not meet those of another maintainer. */
+  constructor(lock: MaintenanceLock | undefined, signal: AbortSignal) {
     this.#lock = lock
     this.#signal = signal
   }
@@ -23,7 +24,7 @@ export class Actions {
     work: (signal: AbortSignal) => Promise<void>,
   ): Promise<boolean> {
     this.#signal.throwIfAborted()
-    await this.#lock.requireHeld()
+    await this.#lock?.requireHeld()
     try {
       await work(this.#signal)
       return true

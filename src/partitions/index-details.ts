@@ -1,19 +1,22 @@
+import { DatabaseError } from '../errors.ts'
 import type { AlertPartition, DetailIndexMonths, DetailIndexReport } from '../model/partition.ts'
 import { buildIndexConcurrently } from '../pg/build-index.ts'
 import type { Database, QueryRunner } from '../pg/database.ts'
+import { joinName } from '../pg/identifier.ts'
+import { SQLSTATE } from '../pg/sqlstate.ts'
 import { Actions } from './actions.ts'
 import { listPartitions } from './list-partitions.ts'
-import { withMaintenanceLock } from './maintenance-lock.ts'
+import { recordMaintenance } from './record-maintenance.ts'
 import { serverNow } from './server-now.ts'
 
 /** An alert that was received in the last moment of a month may be stored a while later. */
 const CLOSED_AFTER_MS = 86_400_000
 
-/**
- * After so many bytes of months, with their indexes, a run leaves the rest to the next: a database that was adopted has many, and
- * nothing else is maintained meanwhile.
- */
-const ENOUGH_BYTES = 1_073_741_824
+/** After so many bytes of months, with their indexes, a run in the background leaves the rest to the next. */
+export const ENOUGH_BYTES = 1_073_741_824
+
+/** Another session builds an index there, or the month went away. */
+const PASSING: ReadonlySet<string> = new Set([SQLSTATE.lockNotAvailable, SQLSTATE.undefinedTable])
 
 /** Not what belongs to others. */
 const KEEP_UNINDEXED = `
@@ -39,51 +42,46 @@ const KEEP_UNINDEXED = `
         AND indisvalid
     )`
 
+export interface IndexDetailsOptions {
+  readonly months: DetailIndexMonths
+  readonly signal: AbortSignal
+  /** Defaults to all there are. */
+  readonly enoughBytes?: number
+}
+
 /**
- * Builds the indexes of details that are missing, of the newest months first. What is cut is built anew by the next run. The caller
- * holds the maintenance lock.
+ * Builds the indexes of details that are missing, of the newest months first. What is cut is built anew by the next run. Any number may
+ * do it at once, beside a maintenance as well: a build waits for transactions that are open anywhere in the database, and
+ * nothing else should wait for that.
+ * @throws the signal's reason.
  */
 export async function indexDetails(
   db: Database,
-  months: DetailIndexMonths,
-  actions: Actions,
-  enoughBytes = ENOUGH_BYTES,
-): Promise<readonly string[]> {
+  { months, signal, enoughBytes = Number.POSITIVE_INFINITY }: IndexDetailsOptions,
+): Promise<DetailIndexReport> {
+  const actions = new Actions(undefined, signal)
   const indexed: string[] = []
   await actions.run('index', null, async () => {
-    const unindexed = await listUnindexed(db, months)
     let bytes = 0
-    for (const month of unindexed) {
+    for (const month of await listUnindexed(db, months)) {
       if (bytes >= enoughBytes) break
-      bytes += month.bytes
-      const isDone = await actions.run('index', month.partition, signal =>
-        buildDetailIndex(db.withSignal(signal), month.partition),
-      )
-      if (isDone) indexed.push(month.partition)
+      await actions.run('index', month.partition, async () => {
+        if (!(await buildDetailIndex(db.withSignal(signal), month.partition))) return
+        indexed.push(month.partition)
+        bytes += month.bytes
+      })
     }
   })
-  return indexed
-}
-
-/** The same once, without the rest of the maintenance, and all of them. */
-export async function indexDetailsOnce(
-  db: Database,
-  months: DetailIndexMonths,
-  signal: AbortSignal,
-): Promise<DetailIndexReport> {
-  const report = await withMaintenanceLock(db, async lock => {
-    const actions = new Actions(lock, signal)
-    const indexed = await indexDetails(db, months, actions, Number.POSITIVE_INFINITY)
-    return { skipped: false, indexed, failures: actions.failures }
-  })
-  return report ?? { skipped: true, indexed: [], failures: [] }
+  const { failures } = actions
+  await recordMaintenance(db, 'index_details', failures, { months })
+  return { indexed, failures }
 }
 
 async function listUnindexed(db: Database, months: DetailIndexMonths): Promise<readonly AlertPartition[]> {
-  const closedBefore = new Date(Date.parse(await serverNow(db)) - CLOSED_AFTER_MS).toISOString()
+  const closedBefore = Date.parse(await serverNow(db)) - CLOSED_AFTER_MS
   const candidates = (await listPartitions(db))
     .filter(({ state, isTable, isDefault }) => state === 'attached' && isTable && !isDefault)
-    .filter(({ to }) => months === 'every' || (months === 'closed' && to !== null && to <= closedBefore))
+    .filter(({ to }) => months === 'every' || (to !== null && Date.parse(to) <= closedBefore))
     .toReversed()
   const { rows } = await db.query<{ partition: string }>(KEEP_UNINDEXED, [
     candidates.map(({ partition }) => partition),
@@ -92,12 +90,19 @@ async function listUnindexed(db: Database, months: DetailIndexMonths): Promise<r
   return candidates.filter(({ partition }) => unindexed.has(partition))
 }
 
-async function buildDetailIndex(db: QueryRunner, partition: string): Promise<void> {
-  await buildIndexConcurrently(db, {
-    name: `${partition}_detail`,
-    table: partition,
-    columns: 'event_detail',
-    isUnique: false,
-    method: { name: 'gin', operatorClass: 'jsonb_path_ops' },
-  })
+/** @returns whether it is there now; `false` while another session builds an index of this month, or when the month is gone. */
+async function buildDetailIndex(db: QueryRunner, partition: string): Promise<boolean> {
+  try {
+    await buildIndexConcurrently(db, {
+      name: joinName(partition, '', 'detail'),
+      table: partition,
+      columns: 'event_detail',
+      isUnique: false,
+      method: { name: 'gin', operatorClass: 'jsonb_path_ops' },
+    })
+    return true
+  } catch (error) {
+    if (error instanceof DatabaseError && PASSING.has(error.sqlState ?? '')) return false
+    throw error
+  }
 }

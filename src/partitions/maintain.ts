@@ -1,9 +1,8 @@
-import type { DetailIndexMonths, MaintenanceReport, RetentionReport } from '../model/partition.ts'
+import type { MaintenanceReport, RetentionReport } from '../model/partition.ts'
 import type { Database } from '../pg/database.ts'
 import { Actions } from './actions.ts'
 import { ensurePartitions } from './ensure-partitions.ts'
 import { horizonOf } from './horizon.ts'
-import { indexDetails } from './index-details.ts'
 import { listPartitions } from './list-partitions.ts'
 import { withMaintenanceLock } from './maintenance-lock.ts'
 import { completeIncomplete, finalizePending } from './mend-partitions.ts'
@@ -15,7 +14,6 @@ import { serverNow } from './server-now.ts'
 export interface MaintainOptions {
   readonly monthsAhead: number
   readonly retention: RetentionPolicy | undefined
-  readonly detailIndexMonths: DetailIndexMonths
   readonly schemaVersion: number
   readonly signal: AbortSignal
   /** Counts the alerts of hours that are over. */
@@ -25,11 +23,11 @@ export interface MaintainOptions {
 }
 
 const SKIPPED_RETENTION: RetentionReport = { skipped: true, retired: [], failures: [] }
-const SKIPPED = { ...SKIPPED_RETENTION, made: [], finalized: [], completed: [], indexed: [] }
+const SKIPPED = { ...SKIPPED_RETENTION, made: [], finalized: [], completed: [] }
 
 /**
  * Makes the months ahead, finishes detachments that were cut, completes months that were made by hand, applies the retention, counts
- * alerts, prunes their journal and builds the indexes of details, each for itself. Does nothing while another maintainer is at work.
+ * alerts and prunes their journal, each for itself. Does nothing while another maintainer is at work.
  * @throws TripwireStorageError when the database cannot be asked, and the signal's reason.
  */
 export async function maintain(db: Database, options: MaintainOptions): Promise<MaintenanceReport> {
@@ -43,11 +41,9 @@ export async function maintain(db: Database, options: MaintainOptions): Promise<
       : []
     await actions.run('count', null, options.rollUpAlerts)
     await actions.run('prune', null, options.pruneJournal)
-    // The last, because it may take long.
-    const indexed = await indexDetails(db, options.detailIndexMonths, actions)
     const { failures } = actions
     await recordMaintenance(db, 'maintenance', failures, { monthsAhead: options.monthsAhead })
-    return { skipped: false, made, finalized, completed, retired, indexed, failures }
+    return { skipped: false, made, finalized, completed, retired, failures }
   })
   const horizon = horizonOf(await listPartitions(db), await serverNow(db))
   return { ...(report ?? SKIPPED), horizon }

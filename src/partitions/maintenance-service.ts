@@ -13,6 +13,8 @@ export interface MaintenanceServiceOptions {
   readonly onFinished: (report: MaintenanceReport) => void
   /** Called when a run could not be made at all. */
   readonly onFailed: (error: unknown) => void
+  /** Called after a run that was made by the timer, and that another maintainer did not make unnecessary. */
+  readonly onTimerRun: () => void
 }
 
 /** Runs the maintenance at the start and from time to time. Two runs never overlap. */
@@ -34,6 +36,9 @@ export class MaintenanceService {
   start(): void {
     if (this.#options.intervalMs === 0 || this.#stop.signal.aborted) return
     this.runOnce()
+      .then(report => {
+        if (!report.skipped) this.#options.onTimerRun()
+      })
       .catch(error => {
         if (!this.#stop.signal.aborted) this.#options.onFailed(error)
       })

@@ -7,7 +7,7 @@ const RECORD_MAINTENANCE = `
 /** Writes down that a task ran, for `doctor` and for other processes. Its success moves only when nothing failed. */
 export async function recordMaintenance(
   db: QueryRunner,
-  task: 'ensure_partitions' | 'maintenance' | 'retention',
+  task: 'ensure_partitions' | 'maintenance' | 'retention' | 'index_details',
   failures: readonly MaintenanceFailure[],
   settings: Readonly<Record<string, string | number | undefined>>,
 ): Promise<void> {

@@ -47,8 +47,8 @@ describe('partitions', () => {
     expect(exitCode).toBe(0)
     const lines = stdout.split('\n')
     expect(lines[0]).toMatch(/^PARTITION\s+MONTH\s+ROWS\s+SIZE\s+INDEXES\s+STATE$/)
-    expect(lines[1]).toMatch(/^alerts_2024_12\s+2024-12\s+~0\s+96\.0 KiB\s+11\s+attached, incomplete$/)
-    expect(lines[2]).toMatch(/^alerts_y2025m01\s+2025-01\s+~1,500\s+\d.* [KM]iB\s+12\s+attached$/)
+    expect(lines[1]).toMatch(/^alerts_2024_12\s+2024-12\s+~0\s+104 KiB\s+12\s+attached, incomplete$/)
+    expect(lines[2]).toMatch(/^alerts_y2025m01\s+2025-01\s+~1,500\s+\d.* [KM]iB\s+13\s+attached$/)
     const json = jsonLines((await run('--json')).stdout)
     expect(json[1]).toMatchObject({ partition: NAME, rows: 1500, isComplete: true, state: 'attached' })
   })
@@ -58,7 +58,7 @@ describe('partitions', () => {
     expect((await run('index-details')).stdout).toContain(indexed.join(''))
     expect((await run('index-details')).stdout).toBe('nothing to index\n')
     expect(jsonLines((await run('index-details', '--months', 'every', '--json')).stdout)).toEqual([
-      { skipped: false, indexed: expect.arrayContaining([partitionOf(monthFromNow(0))]), failures: [] },
+      { indexed: expect.arrayContaining([partitionOf(monthFromNow(0))]), failures: [] },
     ])
     const refused = await run('index-details', '--months', 'some')
     expect(refused.exitCode).toBe(2)

@@ -112,8 +112,8 @@ describe('a partition that is itself partitioned', () => {
        FROM pg_indexes WHERE tablename LIKE 'alerts_y2026m05_%' GROUP BY 1 ORDER BY 1`,
     )
     expect(indexes).toEqual([
-      { tablename: 'alerts_y2026m05_0', count: 11, unique: 0 },
-      { tablename: 'alerts_y2026m05_1', count: 11, unique: 0 },
+      { tablename: 'alerts_y2026m05_0', count: 12, unique: 0 },
+      { tablename: 'alerts_y2026m05_1', count: 12, unique: 0 },
     ])
   })
 })

@@ -120,7 +120,7 @@ describe('before anything is done to a database that was made by hand', () => {
 
     const isConcurrent = (text: string) => /^CREATE .*INDEX CONCURRENTLY/.test(text)
     // Two months with rows, and one of the indexes of 005 is there.
-    expect(plan.split('\n').filter(isConcurrent)).toHaveLength(2 * 4 + 2 * 11)
+    expect(plan.split('\n').filter(isConcurrent)).toHaveLength(2 * 4 + 2 * 12)
     for (const piece of plan.split(/((?:CREATE (?:UNIQUE )?INDEX CONCURRENTLY .*\n)+)/)) {
       for (const sql of isConcurrent(piece) ? piece.trim().split('\n') : [piece]) await database.sql(sql)
     }

@@ -1,5 +1,4 @@
 /** The SQL of a page: docs/design/alert-queries.md says which index serves what, and why it is written in this way. */
-
 import type { AlertOrder } from '../../model/alert.ts'
 import type { SqlValue } from '../../pg/database.ts'
 import { ALERT_COLUMNS } from '../alert-row.ts'
@@ -9,7 +8,7 @@ import { type AlertFilter, filterConditions } from './alert-filter.ts'
 import type { AlertSpan } from './alert-span.ts'
 import { orderBy } from './order-by.ts'
 import { listOfFilter, selectFromList } from './select-from-list.ts'
-import { IS_LATE, type PartOfSpan, splitByLateness } from './split-by-lateness.ts'
+import { IS_SKEWED, type PartOfSpan, splitBySkew } from './split-by-skew.ts'
 import { splitFilter } from './split-filter.ts'
 
 export interface PageRequest {
@@ -30,7 +29,7 @@ export interface PageStatement {
 export function planPage({ span, after, rows, offset }: PageRequest): PageStatement {
   const values: SqlValue[] = []
   const page = { after, rows: rows + offset }
-  const parts = splitByLateness(span).flatMap(part => selectsOf(part, page, values))
+  const parts = splitBySkew(span).flatMap(part => selectsOf(part, page, values))
   const sql = `
   SELECT ${ALERT_COLUMNS}
   FROM ${mergeOf(parts, span.order, page.rows)}
@@ -41,21 +40,19 @@ export function planPage({ span, after, rows, offset }: PageRequest): PageStatem
 }
 
 function selectsOf(
-  { span, isLate }: PartOfSpan,
+  { span, isSkewed }: PartOfSpan,
   { after, rows }: Pick<PageRequest, 'after' | 'rows'>,
   values: SqlValue[],
 ): readonly string[] {
-  const ofSpan = [
-    ...timeConditions(span, values),
-    ...(isLate === null ? [] : [isLate ? IS_LATE : `NOT ${IS_LATE}`]),
-  ]
+  const ofSpan = timeConditions(span, values)
+  if (isSkewed) ofSpan.push(IS_SKEWED)
   const conditionsOf = (filter: AlertFilter, hostId: string | undefined) => [
     ...ofSpan,
     ...filterConditions(filter, values),
     ...(after ? afterKey(after, span.order, hostId, values) : []),
   ]
-  // Without an order, since it would be sought by, in vain: an alert is hardly ever late.
-  if (isLate) return [`${selectFrom(conditionsOf(span.filter, onlyHost(span.filter)))}\n    OFFSET 0`]
+  // Few are, so whatever else is asked for is checked on them.
+  if (isSkewed) return [selectFrom(conditionsOf(span.filter, onlyHost(span.filter)))]
   return splitFilter(span.filter).map(part => {
     const list = listOfFilter(part)
     const conditions = conditionsOf(list?.rest ?? part, onlyHost(part))
@@ -92,7 +89,7 @@ function mergeOf(parts: readonly string[], order: AlertOrder, rows: number): str
   ) AS alerts`
 }
 
-function timeConditions({ received, sensed }: AlertSpan, values: SqlValue[]): readonly string[] {
+function timeConditions({ received, sensed }: AlertSpan, values: SqlValue[]): string[] {
   const conditions: string[] = []
   if (received.from !== null) conditions.push(`received_at >= $${values.push(received.from)}::timestamptz`)
   if (received.to !== null) conditions.push(`received_at < $${values.push(received.to)}::timestamptz`)

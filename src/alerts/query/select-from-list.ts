@@ -4,7 +4,7 @@ import { placeMoment } from './after-key.ts'
 import type { AlertKey } from './alert-cursor.ts'
 import type { AlertFilter } from './alert-filter.ts'
 import type { AlertSpan } from './alert-span.ts'
-import { directionOf, orderBy } from './order-by.ts'
+import { KEY_COLUMNS, orderBy } from './order-by.ts'
 
 /** How many alerts more than an even share are looked for at first, of each host or rule. */
 const SPARE_ALERTS = 2
@@ -42,98 +42,110 @@ export interface ListPage {
   readonly rows: number
 }
 
-const KEY = 'received_at, alert_id, host_id'
+const KEY = KEY_COLUMNS.join(', ')
 
 /**
  * Three steps, the first two of which read nothing but the index:
  * 1. A few alerts of each. The last one that a page of these alone would have is a bound: so many alerts are known to come
  *    before whatever is behind it. And whoever has none in that page has none in any.
  * 2. All alerts up to the bound, of those who have some.
- * 3. The rows of those that make the page.
+ * 3. The rows of those that make the page. In a month without its unique index, several rows may have one key.
  * @param conditions of the rest of the filter, and of what comes after the place.
  */
 export function selectFromList(
-  { column, type, wanted }: FilterList,
+  list: FilterList,
   conditions: readonly string[],
   page: ListPage,
   values: SqlValue[],
 ): string {
-  const { rows } = page
-  const { order } = page.span
+  const { rows, span } = page
+  const { order } = span
   const last = order === 'newest' ? 'min' : 'max'
-  const { ofOne, ofOneUpTo } = rangesOfOne(column, page, values)
-  const inOrderOfIndex = [column, ...KEY.split(', ')].map(name => `${name} ${directionOf(order)}`).join(', ')
+  const { ofOne, ofOneUpTo } = rangesOfOne(list.column, page, values)
+  const inOrderOfIndex = orderBy(order, 'alerts', [list.column, ...KEY_COLUMNS])
   return `
       SELECT alerts.*
       FROM (
-        SELECT
-          one,
-          within.*
+        SELECT DISTINCT
+          bounded.wanted,
+          candidate.*
         FROM (
           SELECT
-            one,
-            CASE WHEN sum(count(*)) OVER () = ${rows} THEN ${last}(${last}(received_at)) OVER () END AS bound
+            head.wanted,
+            CASE WHEN sum(count(*)) OVER () = ${rows} THEN ${last}(${last}(head.received_at)) OVER () END AS bound
           FROM (
             SELECT
-              one,
-              first.received_at
-            FROM unnest($${values.push(wanted)}::${type}[]) AS one
+              list.wanted,
+              head.received_at
+            FROM unnest($${values.push(list.wanted)}::${list.type}[]) AS list (wanted)
             CROSS JOIN LATERAL (
               SELECT ${KEY}
               FROM alerts
-              WHERE ${[...conditions, ...ofOne].join('\n                AND ')}
+              WHERE ${[...conditions, ...ofOne('list')].join('\n                AND ')}
               ORDER BY ${inOrderOfIndex}
-              LIMIT ${Math.ceil(rows / wanted.length) + SPARE_ALERTS}
-            ) AS first
-            ORDER BY ${orderBy(order, 'first')}
+              LIMIT ${Math.ceil(rows / list.wanted.length) + SPARE_ALERTS}
+            ) AS head
+            ORDER BY ${orderBy(order, 'head')}
             LIMIT ${rows}
-          ) AS first
-          GROUP BY one
+          ) AS head
+          GROUP BY head.wanted
         ) AS bounded
         CROSS JOIN LATERAL (
           SELECT ${KEY}
           FROM alerts
-          WHERE ${[...conditions, ...ofOneUpTo].join('\n            AND ')}
+          WHERE ${[...conditions, ...ofOneUpTo('bounded')].join('\n            AND ')}
           ORDER BY ${inOrderOfIndex}
           LIMIT ${rows}
-        ) AS within
-        ORDER BY ${orderBy(order, 'within')}
+        ) AS candidate
+        ORDER BY ${orderBy(order, 'candidate')}
         LIMIT ${rows}
       ) AS found
       CROSS JOIN LATERAL (
         SELECT *
         FROM alerts
-        WHERE ${[...conditions, `${column} = one`].join('\n          AND ')}
-          AND (${KEY}) = (found.received_at, found.alert_id, found.host_id)
-        LIMIT 1
+        WHERE ${[...conditions, `${list.column} = found.wanted`].join('\n          AND ')}
+          AND (${KEY}) = (${KEY_COLUMNS.map(column => `found.${column}`).join(', ')})
       ) AS alerts`
 }
+
+/** The conditions of what belongs to one of the list, which is in the column `wanted` of a table. */
+type OfOne = (table: string) => readonly string[]
 
 /**
  * What belongs to one host, or rule, from the place where the page begins to its end, and up to the bound.
  *
  * The planner does not know the value, and takes it for one of average frequency. Where there are few hosts, it would look for one
- * that is silent among the alerts of all, in the order of time. So it is written as a range: then no other index has it in the
- * order that is asked for. Where hosts are asked for as well, a range would look as if all their alerts were sooner read and sorted.
+ * that is silent among the alerts of all, in the order of time. The range says nothing that the value does not say, but makes it rarer
+ * in the eyes of the planner. Where hosts are asked for as well, it would seem too rare: all their alerts would be read and sorted.
  */
 function rangesOfOne(
   column: FilterList['column'],
   { span: { order, received, filter }, after }: ListPage,
   values: SqlValue[],
-): { readonly ofOne: readonly string[]; readonly ofOneUpTo: readonly string[] } {
+): { readonly ofOne: OfOne; readonly ofOneUpTo: OfOne } {
   const from = received.from ?? '-infinity'
   const to = received.to ?? 'infinity'
   const [onwards, upTo, first, last] = order === 'newest' ? ['<=', '>=', to, from] : ['>=', '<=', from, to]
   const end = placeMoment(last, values)
-  const bound = `coalesce(bound, ${end})`
-  const isUpToBound = `received_at ${upTo} ${bound}`
+  const isOne = (table: string) => `${column} = ${table}.wanted`
+  const bound = (table: string) => `coalesce(${table}.bound, ${end})`
   if (column === 'rule_name' && filter.hostIds !== null) {
-    const isOne = `${column} = one`
-    return { ofOne: [isOne], ofOneUpTo: [isOne, isUpToBound] }
+    return {
+      ofOne: table => [isOne(table)],
+      ofOneUpTo: table => [isOne(table), `received_at ${upTo} ${bound(table)}`],
+    }
   }
-  const begin = after
-    ? `(${column}, received_at, alert_id) ${onwards} (one, ${placeMoment(after.receivedAt, values)}, $${values.push(after.alertId)}::uuid)`
-    : `(${column}, received_at) ${onwards} (one, ${placeMoment(first, values)})`
-  const rangeTo = (moment: string) => [begin, `(${column}, received_at) ${upTo} (one, ${moment})`]
-  return { ofOne: rangeTo(end), ofOneUpTo: [...rangeTo(bound), isUpToBound] }
+  const beginning = after
+    ? [placeMoment(after.receivedAt, values), `$${values.push(after.alertId)}::uuid`]
+    : [placeMoment(first, values)]
+  const key = [column, ...KEY_COLUMNS].slice(0, 1 + beginning.length).join(', ')
+  const range = (table: string, moment: string) => [
+    isOne(table),
+    `(${key}) ${onwards} (${[`${table}.wanted`, ...beginning].join(', ')})`,
+    `(${column}, received_at) ${upTo} (${table}.wanted, ${moment})`,
+  ]
+  return {
+    ofOne: table => range(table, end),
+    ofOneUpTo: table => [...range(table, bound(table)), `received_at ${upTo} ${bound(table)}`],
+  }
 }

@@ -27,10 +27,10 @@ export function indexDetailsCommand(context: CommandContext): Command {
         writeJsonLines(context.stdout, [{ ...report, failures: report.failures.map(failureJson) }])
       } else {
         for (const partition of report.indexed) context.stdout.write(`${partition}  indexed\n`)
-        if (report.indexed.length === 0 && !report.skipped && report.failures.length === 0) {
+        if (report.indexed.length === 0 && report.failures.length === 0) {
           context.stdout.write('nothing to index\n')
         }
       }
-      reportFailures(context, report)
+      reportFailures(context, { ...report, skipped: false })
     })
 }

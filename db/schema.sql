@@ -284,9 +284,9 @@ CREATE INDEX alerts_received_idx ON ONLY alerts USING btree (received_at, alert_
 
 CREATE INDEX alerts_rule_received_idx ON ONLY alerts USING btree (rule_name, received_at, alert_id, host_id, severity, tripwire_type);
 
-CREATE INDEX alerts_skewed_received_idx ON ONLY alerts USING btree (received_at, alert_id, host_id, "timestamp") WHERE ((timezone('UTC'::text, received_at) < (timezone('UTC'::text, "timestamp") - make_interval(mins => 5))) OR (timezone('UTC'::text, received_at) > (timezone('UTC'::text, "timestamp") + make_interval(hours => 1))));
+CREATE INDEX alerts_skewed_received_idx ON ONLY alerts USING btree (received_at, alert_id, host_id, "timestamp") WHERE ((timezone('UTC'::text, received_at) < (GREATEST(timezone('UTC'::text, "timestamp"), make_timestamp(1, 1, 1, 0, 0, (0)::double precision)) - make_interval(mins => 5))) OR (timezone('UTC'::text, received_at) > (LEAST(timezone('UTC'::text, "timestamp"), make_timestamp(9999, 12, 31, 0, 0, (0)::double precision)) + make_interval(hours => 1))));
 
-CREATE INDEX alerts_skewed_timestamp_idx ON ONLY alerts USING btree ("timestamp", received_at, alert_id, host_id) WHERE ((timezone('UTC'::text, received_at) < (timezone('UTC'::text, "timestamp") - make_interval(mins => 5))) OR (timezone('UTC'::text, received_at) > (timezone('UTC'::text, "timestamp") + make_interval(hours => 1))));
+CREATE INDEX alerts_skewed_timestamp_idx ON ONLY alerts USING btree ("timestamp", received_at, alert_id, host_id) WHERE ((timezone('UTC'::text, received_at) < (GREATEST(timezone('UTC'::text, "timestamp"), make_timestamp(1, 1, 1, 0, 0, (0)::double precision)) - make_interval(mins => 5))) OR (timezone('UTC'::text, received_at) > (LEAST(timezone('UTC'::text, "timestamp"), make_timestamp(9999, 12, 31, 0, 0, (0)::double precision)) + make_interval(hours => 1))));
 
 CREATE INDEX alerts_type_critical_received_idx ON ONLY alerts USING btree (tripwire_type, received_at, alert_id, host_id) WHERE (severity = 'CRITICAL'::severity_level);
 
@@ -308,7 +308,7 @@ ALTER INDEX alerts_host_critical_received_idx ATTACH PARTITION alerts_y2026m02_h
 CREATE INDEX alerts_y2026m02_received_at_alert_id_host_id_severity_tripw_idx ON alerts_y2026m02 USING btree (received_at, alert_id, host_id, severity, tripwire_type);
 ALTER INDEX alerts_received_idx ATTACH PARTITION alerts_y2026m02_received_at_alert_id_host_id_severity_tripw_idx;
 
-CREATE INDEX alerts_y2026m02_received_at_alert_id_host_id_timestamp_idx ON alerts_y2026m02 USING btree (received_at, alert_id, host_id, "timestamp") WHERE ((timezone('UTC'::text, received_at) < (timezone('UTC'::text, "timestamp") - make_interval(mins => 5))) OR (timezone('UTC'::text, received_at) > (timezone('UTC'::text, "timestamp") + make_interval(hours => 1))));
+CREATE INDEX alerts_y2026m02_received_at_alert_id_host_id_timestamp_idx ON alerts_y2026m02 USING btree (received_at, alert_id, host_id, "timestamp") WHERE ((timezone('UTC'::text, received_at) < (GREATEST(timezone('UTC'::text, "timestamp"), make_timestamp(1, 1, 1, 0, 0, (0)::double precision)) - make_interval(mins => 5))) OR (timezone('UTC'::text, received_at) > (LEAST(timezone('UTC'::text, "timestamp"), make_timestamp(9999, 12, 31, 0, 0, (0)::double precision)) + make_interval(hours => 1))));
 ALTER INDEX alerts_skewed_received_idx ATTACH PARTITION alerts_y2026m02_received_at_alert_id_host_id_timestamp_idx;
 
 CREATE INDEX alerts_y2026m02_received_at_alert_id_host_id_tripwire_type_idx ON alerts_y2026m02 USING btree (received_at, alert_id, host_id, tripwire_type) WHERE (severity = 'WARN'::severity_level);
@@ -322,7 +322,7 @@ ALTER INDEX alerts_rule_received_idx ATTACH PARTITION alerts_y2026m02_rule_name_
 
 CREATE UNIQUE INDEX alerts_y2026m02_stored_once ON alerts_y2026m02 USING btree (alert_id, host_id);
 
-CREATE INDEX alerts_y2026m02_timestamp_received_at_alert_id_host_id_idx ON alerts_y2026m02 USING btree ("timestamp", received_at, alert_id, host_id) WHERE ((timezone('UTC'::text, received_at) < (timezone('UTC'::text, "timestamp") - make_interval(mins => 5))) OR (timezone('UTC'::text, received_at) > (timezone('UTC'::text, "timestamp") + make_interval(hours => 1))));
+CREATE INDEX alerts_y2026m02_timestamp_received_at_alert_id_host_id_idx ON alerts_y2026m02 USING btree ("timestamp", received_at, alert_id, host_id) WHERE ((timezone('UTC'::text, received_at) < (GREATEST(timezone('UTC'::text, "timestamp"), make_timestamp(1, 1, 1, 0, 0, (0)::double precision)) - make_interval(mins => 5))) OR (timezone('UTC'::text, received_at) > (LEAST(timezone('UTC'::text, "timestamp"), make_timestamp(9999, 12, 31, 0, 0, (0)::double precision)) + make_interval(hours => 1))));
 ALTER INDEX alerts_skewed_timestamp_idx ATTACH PARTITION alerts_y2026m02_timestamp_received_at_alert_id_host_id_idx;
 
 CREATE INDEX alerts_y2026m02_tripwire_type_received_at_alert_id_host_id__idx ON alerts_y2026m02 USING btree (tripwire_type, received_at, alert_id, host_id, severity);

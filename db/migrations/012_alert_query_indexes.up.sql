@@ -74,16 +74,16 @@ CREATE INDEX alerts_type_critical_received_idx
     WHERE severity = 'CRITICAL';
 
 -- By the clock of the sensor. Most alerts are received soon after they were sensed, and are found by when they were received; here are
--- the others, from hosts that were away or whose clock is wrong.
+-- the others, from hosts that were away or whose clock is wrong. At the ends of all time there is no moment earlier or later.
 CREATE INDEX alerts_skewed_timestamp_idx
     ON alerts (timestamp, received_at, alert_id, host_id)
-    WHERE timezone('UTC', received_at) < timezone('UTC', timestamp) - make_interval(mins => 5)
-        OR timezone('UTC', received_at) > timezone('UTC', timestamp) + make_interval(hours => 1);
+    WHERE timezone('UTC', received_at) < greatest(timezone('UTC', timestamp), make_timestamp(1, 1, 1, 0, 0, 0)) - make_interval(mins => 5)
+        OR timezone('UTC', received_at) > least(timezone('UTC', timestamp), make_timestamp(9999, 12, 31, 0, 0, 0)) + make_interval(hours => 1);
 
 CREATE INDEX alerts_skewed_received_idx
     ON alerts (received_at, alert_id, host_id, timestamp)
-    WHERE timezone('UTC', received_at) < timezone('UTC', timestamp) - make_interval(mins => 5)
-        OR timezone('UTC', received_at) > timezone('UTC', timestamp) + make_interval(hours => 1);
+    WHERE timezone('UTC', received_at) < greatest(timezone('UTC', timestamp), make_timestamp(1, 1, 1, 0, 0, 0)) - make_interval(mins => 5)
+        OR timezone('UTC', received_at) > least(timezone('UTC', timestamp), make_timestamp(9999, 12, 31, 0, 0, 0)) + make_interval(hours => 1);
 
 -- Those of 005, which the ones above make superfluous.
 DROP INDEX alerts_received_at_alert_id_idx;

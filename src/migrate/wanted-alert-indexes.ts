@@ -26,12 +26,12 @@ function skewed(columns: string): WantedIndex {
     columns,
     isUnique: false,
     where:
-      `timezone('UTC', received_at) < timezone('UTC', timestamp) - make_interval(mins => 5) ` +
-      `OR timezone('UTC', received_at) > timezone('UTC', timestamp) + make_interval(hours => 1)`,
+      `timezone('UTC', received_at) < greatest(timezone('UTC', timestamp), make_timestamp(1, 1, 1, 0, 0, 0)) - make_interval(mins => 5) ` +
+      `OR timezone('UTC', received_at) > least(timezone('UTC', timestamp), make_timestamp(9999, 12, 31, 0, 0, 0)) + make_interval(hours => 1)`,
     definition:
       `btree (${columns.replace('timestamp', '"timestamp"')}) ` +
-      `WHERE ((timezone('UTC'::text, received_at) < (timezone('UTC'::text, "timestamp") - make_interval(mins => 5))) ` +
-      `OR (timezone('UTC'::text, received_at) > (timezone('UTC'::text, "timestamp") + make_interval(hours => 1))))`,
+      `WHERE ((timezone('UTC'::text, received_at) < (GREATEST(timezone('UTC'::text, "timestamp"), make_timestamp(1, 1, 1, 0, 0, (0)::double precision)) - make_interval(mins => 5))) ` +
+      `OR (timezone('UTC'::text, received_at) > (LEAST(timezone('UTC'::text, "timestamp"), make_timestamp(9999, 12, 31, 0, 0, (0)::double precision)) + make_interval(hours => 1))))`,
   }
 }
 

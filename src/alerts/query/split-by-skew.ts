@@ -11,8 +11,8 @@ const MOST_BEHIND_MS = 3_600_000
 
 /** As in the indexes `alerts_skewed_…`, to whose condition the planner compares it: the two limits above once more. */
 export const IS_SKEWED = `(
-        timezone('UTC', received_at) < timezone('UTC', timestamp) - make_interval(mins => 5)
-        OR timezone('UTC', received_at) > timezone('UTC', timestamp) + make_interval(hours => 1)
+        timezone('UTC', received_at) < greatest(timezone('UTC', timestamp), make_timestamp(1, 1, 1, 0, 0, 0)) - make_interval(mins => 5)
+        OR timezone('UTC', received_at) > least(timezone('UTC', timestamp), make_timestamp(9999, 12, 31, 0, 0, 0)) + make_interval(hours => 1)
       )`
 
 export interface PartOfSpan {

@@ -65,8 +65,8 @@ export interface AlertFilterInput {
   readonly ruleName?: string | readonly string[] | null | undefined
   /**
    * What `eventDetail` has to contain, as `@>` of PostgreSQL's `jsonb` has it: `{ path: '/etc/passwd' }` finds every object with
-   * this member. A `RawJson`, or a plain JSON value; JSON null is
-   * `RawJson.from(null)`. Closed months have an index for it, see `detailIndexMonths`.
+   * this member. A `RawJson`, or a plain JSON value; JSON null is `RawJson.from(null)`. Closed months have an index for it: see the
+   * store's `detailIndexMonths`.
    */
   readonly detail?: RawJson | JsonValue | undefined
 }

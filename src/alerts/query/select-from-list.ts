@@ -9,10 +9,11 @@ import { KEY_COLUMNS, orderBy } from './order-by.ts'
 /** How many alerts more than an even share are looked for at first, of each host or rule. */
 const SPARE_ALERTS = 2
 
+const TYPES = { host_id: 'uuid', rule_name: 'text' } as const
+
 /** The hosts or the rules of a filter, each of which is looked for by itself. */
 export interface FilterList {
-  readonly column: 'host_id' | 'rule_name'
-  readonly type: 'uuid' | 'text'
+  readonly column: keyof typeof TYPES
   readonly wanted: readonly string[]
   /** The filter without them. */
   readonly rest: AlertFilter
@@ -30,9 +31,9 @@ export function listOfFilter(filter: AlertFilter): FilterList | undefined {
   const isSeveral = (hostIds?.length ?? 0) > 1 || (ruleNames?.length ?? 0) > 1
   if (!isSeveral || detail !== null) return undefined
   if (ruleNames) {
-    return { column: 'rule_name', type: 'text', wanted: ruleNames, rest: { ...filter, ruleNames: null } }
+    return { column: 'rule_name', wanted: ruleNames, rest: { ...filter, ruleNames: null } }
   }
-  return { column: 'host_id', type: 'uuid', wanted: hostIds ?? [], rest: { ...filter, hostIds: null } }
+  return { column: 'host_id', wanted: hostIds ?? [], rest: { ...filter, hostIds: null } }
 }
 
 /** The alerts that come first after a place. */
@@ -77,7 +78,7 @@ export function selectFromList(
             SELECT
               list.wanted,
               head.received_at
-            FROM unnest($${values.push(list.wanted)}::${list.type}[]) AS list (wanted)
+            FROM unnest($${values.push(list.wanted)}::${TYPES[list.column]}[]) AS list (wanted)
             CROSS JOIN LATERAL (
               SELECT ${KEY}
               FROM alerts

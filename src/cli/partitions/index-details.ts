@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { parseOneOf } from '../../model/input.ts'
 import { DETAIL_INDEX_MONTHS } from '../../model/partition.ts'
+import { DEFAULT_DETAIL_INDEX_MONTHS } from '../../store-options.ts'
 import type { CommandContext } from '../command-context.ts'
 import { type DatabaseFlags, databaseCommand, withStore } from '../database.ts'
 import { writeJsonLines } from '../output.ts'
@@ -17,7 +18,7 @@ export function indexDetailsCommand(context: CommandContext): Command {
     .option(
       '--months <months>',
       'of closed months, which ended a day ago or earlier, or of every one',
-      'closed',
+      DEFAULT_DETAIL_INDEX_MONTHS,
     )
     .option('--json', 'the report as one JSON object')
     .action(async (flags: IndexDetailsFlags) => {

@@ -12,11 +12,12 @@ let store: Store
 let hosts: readonly string[]
 let alerts: readonly ModelAlert[]
 
-/** Few moments for many alerts, a microsecond apart, on both sides of the edge of a month. */
+/** Few moments for many alerts, a microsecond apart, on both sides of the edge of a month, and of 5 minutes and an hour between two. */
 const EDGE_US = Date.UTC(2026, 2, 1) * 1000
-const MOMENTS = [-3_600_000_000, -2, -1, 0, 1, 2, 999_999, 1_000_000, 86_400_000_000].map(us =>
-  momentOf(EDGE_US + us),
-)
+const MOMENTS = [
+  -3_600_000_000, -3_599_999_999, -2, -1, 0, 1, 2, 999_999, 1_000_000, 300_000_000, 300_000_001,
+  86_400_000_000,
+].map(us => momentOf(EDGE_US + us))
 const FIRST_ID = '00000000-0000-0000-0000-000000000000'
 const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 const RULES = ['etc-passwd', 'shell', 'Ärger, "quoted"']

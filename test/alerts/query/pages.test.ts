@@ -148,6 +148,18 @@ describe('pages', () => {
     },
   )
 
+  it("give every span of the sensors' clocks, whenever its alerts were received", async () => {
+    for (const timestampFrom of [undefined, ...MOMENTS]) {
+      for (const timestampTo of [undefined, ...MOMENTS.filter(to => to >= (timestampFrom ?? ''))]) {
+        const query = { timestampFrom, timestampTo }
+        const { alerts: found } = await store.queryAlerts({ ...query, limit: 10_000 })
+        expect(found.map(each => keyOf({ ...each, eventDetail: undefined }))).toEqual(
+          selectAlerts(alerts, query).map(keyOf),
+        )
+      }
+    }
+  })
+
   it('give the same by offset, and a cursor to go on with', async () => {
     await fc.assert(
       fc.asyncProperty(queryOf(hosts), fc.nat(100), async (query, offset) => {
